@@ -1,0 +1,78 @@
+/** What is to be done to a destination tree. @module */
+import type { Digest } from "./digest.ts";
+import type { Entry } from "./entry.ts";
+import { areRelated, type TreePath } from "./path.ts";
+
+/** A file shall stand at `path` with this content. */
+export interface PutAction {
+  type: "put";
+  path: TreePath;
+  size: number;
+  mtime: number;
+  mode: number;
+  digest: Digest;
+}
+
+/** A directory shall stand at `path`; its content is left alone. */
+export interface DirectoryAction {
+  type: "directory";
+  path: TreePath;
+  mtime: number;
+  mode: number;
+}
+
+/** A symbolic link shall stand at `path`. */
+export interface SymlinkAction {
+  type: "symlink";
+  path: TreePath;
+  mtime: number;
+  target: string;
+}
+
+/** Nothing shall stand at `path`; a directory goes with everything the receiver knows below it. */
+export interface RemoveAction {
+  type: "remove";
+  path: TreePath;
+}
+
+/** What stands at `from` shall stand at `path`, with all that is below it; no content moves. */
+export interface MoveAction {
+  type: "move";
+  path: TreePath;
+  from: TreePath;
+}
+
+/** One change to a destination tree. All but `move` are idempotent by nature. */
+export type Action = PutAction | DirectoryAction | SymlinkAction | RemoveAction | MoveAction;
+
+/** The action that makes `entry` stand at its path. */
+export function actionFor(entry: Entry): PutAction | DirectoryAction | SymlinkAction {
+  switch (entry.kind) {
+    case "file": {
+      const { path, size, mtime, mode, digest } = entry;
+      return { type: "put", path, size, mtime, mode, digest };
+    }
+    case "directory":
+      return { type: "directory", path: entry.path, mtime: entry.mtime, mode: entry.mode };
+    case "symlink":
+      return { type: "symlink", path: entry.path, mtime: entry.mtime, target: entry.target };
+  }
+}
+
+/** The paths an action reads or writes. */
+export function pathsOf(action: Action): TreePath[] {
+  return action.type === "move" ? [action.from, action.path] : [action.path];
+}
+
+/**
+ * Whether the order of two actions matters. Making a directory and filling it commute,
+ * because a receiver makes missing parents by itself.
+ */
+export function dependOnEachOther(a: Action, b: Action): boolean {
+  if (fills(a) && fills(b)) return a.path === b.path;
+  return pathsOf(a).some((x) => pathsOf(b).some((y) => areRelated(x, y)));
+}
+
+function fills(action: Action): boolean {
+  return action.type === "put" || action.type === "directory" || action.type === "symlink";
+}

@@ -1,0 +1,52 @@
+/** Chunks, manifests, and their packed form. @module */
+import { type Digest, DIGEST_BYTES, digestFromBytes, digestToBytes } from "./digest.ts";
+
+/** A content-defined piece of a file, named by its digest. */
+export interface ChunkRef {
+  digest: Digest;
+  /** Bytes. */
+  length: number;
+}
+
+/** A file's chunks in order; their lengths add up to the file's size. */
+export type Manifest = ChunkRef[];
+
+/** A chunk with its content. */
+export interface Chunk {
+  digest: Digest;
+  data: Uint8Array<ArrayBuffer>;
+}
+
+/** Bytes of one chunk in a packed manifest: the digest, then the length as unsigned 32-bit little-endian. */
+export const PACKED_CHUNK_BYTES = DIGEST_BYTES + 4;
+
+/** The packed form of a manifest, as stored and sent. */
+export function packManifest(manifest: Manifest): Uint8Array<ArrayBuffer> {
+  const packed = new Uint8Array(manifest.length * PACKED_CHUNK_BYTES);
+  const view = new DataView(packed.buffer);
+  manifest.forEach(({ digest, length }, i) => {
+    packed.set(digestToBytes(digest), i * PACKED_CHUNK_BYTES);
+    view.setUint32(i * PACKED_CHUNK_BYTES + DIGEST_BYTES, length, true);
+  });
+  return packed;
+}
+
+/**
+ * The manifest in `packed`.
+ *
+ * @throws {RangeError} When its length is not a multiple of {@linkcode PACKED_CHUNK_BYTES}.
+ */
+export function unpackManifest(packed: Uint8Array): Manifest {
+  if (packed.length % PACKED_CHUNK_BYTES !== 0) {
+    throw new RangeError("A packed manifest has whole chunks only");
+  }
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  const manifest: Manifest = [];
+  for (let at = 0; at < packed.length; at += PACKED_CHUNK_BYTES) {
+    manifest.push({
+      digest: digestFromBytes(packed.subarray(at, at + DIGEST_BYTES)),
+      length: view.getUint32(at + DIGEST_BYTES, true),
+    });
+  }
+  return manifest;
+}

@@ -1,0 +1,136 @@
+/**
+ * The errors of the program. An error says what was being done, to what, why it
+ * failed, whether trying again can help, and what the user can do next.
+ *
+ * @module
+ */
+
+/** Exit codes of the command line. */
+export const EXIT = {
+  done: 0,
+  problems: 1,
+  usage: 2,
+  unreachable: 3,
+  brake: 4,
+  interrupted: 130,
+} as const;
+
+/** Stable names of what can go wrong; part of the wire protocol, version 1. */
+export type ErrorCode =
+  | "bad-path"
+  | "bad-request"
+  | "brake"
+  | "conflict"
+  | "content-missing"
+  | "digest-mismatch"
+  | "disk-full"
+  | "exists-unknown"
+  | "indexing"
+  | "internal"
+  | "io"
+  | "locked"
+  | "not-found"
+  | "permission"
+  | "read-only"
+  | "too-large"
+  | "too-many"
+  | "unauthorized"
+  | "unreachable"
+  | "unsupported"
+  | "upgrade"
+  | "usage";
+
+/** What every {@linkcode FilesyncError} is made of. */
+export interface ErrorDetails {
+  code: ErrorCode;
+  /** What was being done, as a verb phrase: `write "a/b"`. */
+  operation: string;
+  /** Why it failed, as a clause without a full stop. */
+  reason: string;
+  /** What the user can do next, as a sentence without a full stop. */
+  hint?: string;
+  /** Whether the same request will fail again unless something changes. @default {false} */
+  permanent?: boolean;
+  /** Milliseconds the other side asks to wait before the next try. */
+  retryAfter?: number;
+  cause?: unknown;
+}
+
+/** An error that can be shown to a user as it is: `Cannot <operation>: <reason>`. */
+export class FilesyncError extends Error {
+  override name = "FilesyncError";
+  readonly code: ErrorCode;
+  readonly operation: string;
+  readonly reason: string;
+  readonly hint: string | undefined;
+  readonly permanent: boolean;
+  readonly retryAfter: number | undefined;
+
+  constructor(details: ErrorDetails) {
+    super(`Cannot ${details.operation}: ${details.reason}`, { cause: details.cause });
+    this.code = details.code;
+    this.operation = details.operation;
+    this.reason = details.reason;
+    this.hint = details.hint;
+    this.permanent = details.permanent ?? false;
+    this.retryAfter = details.retryAfter;
+  }
+}
+
+/** A path that cannot be inside a tree. */
+export class PathError extends FilesyncError {
+  override name = "PathError";
+  constructor(path: string, reason: string) {
+    super({
+      code: "bad-path",
+      operation: `use the path ${JSON.stringify(path.slice(0, 200))}`,
+      reason,
+      hint: "Rename it, or exclude it in .filesyncignore",
+      permanent: true,
+    });
+  }
+}
+
+const OS_CODES: Record<string, [ErrorCode, string, string?]> = {
+  EACCES: ["permission", "permission denied", "Give the user that runs filesync access to it"],
+  EDQUOT: ["disk-full", "the disk quota is used up", "Free some space; it will be tried again"],
+  EEXIST: ["conflict", "something stands there already"],
+  EISDIR: ["conflict", "a directory stands there"],
+  ELOOP: ["conflict", "a symbolic link stands where a directory is expected"],
+  EMFILE: ["io", "too many files are open", "Raise the limit with ulimit -n"],
+  ENAMETOOLONG: ["bad-path", "the name is too long for this file system"],
+  ENOENT: ["not-found", "it does not exist"],
+  ENOSPC: ["disk-full", "the disk is full", "Free some space; it will be tried again"],
+  ENOTDIR: ["conflict", "a file stands where a directory is expected"],
+  ENOTEMPTY: ["conflict", "the directory is not empty"],
+  EPERM: ["permission", "the operation is not permitted"],
+  EROFS: ["read-only", "the file system is read-only", "Mount it writable"],
+};
+
+const DENO_CODES: Record<string, string> = {
+  AlreadyExists: "EEXIST",
+  FilesystemLoop: "ELOOP",
+  IsADirectory: "EISDIR",
+  NotADirectory: "ENOTDIR",
+  NotFound: "ENOENT",
+  PermissionDenied: "EACCES",
+};
+
+/** The `errno` name of an error thrown by Deno or by `node:fs`, such as `"ENOENT"`. */
+export function osCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code } = error as { code?: unknown };
+  if (typeof code === "string") return code;
+  return DENO_CODES[error.name];
+}
+
+/** Turns whatever a system call threw into a {@linkcode FilesyncError}; passes one on unchanged. */
+export function toFilesyncError(operation: string, error: unknown): FilesyncError {
+  if (error instanceof FilesyncError) return error;
+  const name = osCode(error);
+  const known = name === undefined ? undefined : OS_CODES[name];
+  const message = error instanceof Error ? error.message : String(error);
+  if (known === undefined) return new FilesyncError({ code: "io", operation, reason: message, cause: error });
+  const [code, reason, hint] = known;
+  return new FilesyncError({ code, operation, reason, hint, cause: error });
+}

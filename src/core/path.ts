@@ -1,0 +1,114 @@
+/**
+ * Paths inside a tree. A {@linkcode TreePath} is relative, `/`-separated and
+ * has been checked once, by {@linkcode parsePath}; code that takes one never
+ * checks again, and code that has a plain string cannot pass it on.
+ *
+ * @module
+ */
+import { PathError } from "./errors.ts";
+
+declare const checked: unique symbol;
+
+/** A checked path relative to the root of a tree. {@linkcode ROOT} is the root itself. */
+export type TreePath = string & { readonly [checked]: true };
+
+/** The root of a tree. */
+export const ROOT = "" as TreePath;
+
+/** The directory in which a destination keeps its own state; never part of a tree, at any depth. */
+export const STATE_DIRECTORY = ".filesync";
+
+/** Most bytes of UTF-8 in a whole path. Beyond it no tool of the system could name the file in one call. */
+export const MAX_PATH_BYTES = 32_768;
+
+/** Most bytes of UTF-8 in one name: `NAME_MAX` of Linux, and of nearly every file system. */
+export const MAX_NAME_BYTES = 255;
+
+const encoder = new TextEncoder();
+
+/**
+ * Checks a path that comes from outside (the network, a flag, a directory listing).
+ *
+ * @throws {PathError} When the path is empty, absolute, holds NUL, `.`, `..` or an
+ * empty segment, is not well-formed Unicode, is too long, or names
+ * {@linkcode STATE_DIRECTORY}.
+ */
+export function parsePath(text: string): TreePath {
+  const reason = pathFault(text);
+  if (reason !== undefined) throw new PathError(text, reason);
+  return text as TreePath;
+}
+
+/** Why `text` is not a path inside a tree, or `undefined` when it is one. */
+export function pathFault(text: string): string | undefined {
+  if (text === "") return "the path is empty";
+  if (text.startsWith("/")) return "the path is absolute";
+  if (encoder.encode(text).length > MAX_PATH_BYTES) {
+    return `the path is longer than ${MAX_PATH_BYTES} bytes`;
+  }
+  for (const name of text.split("/")) {
+    const reason = nameFault(name);
+    if (reason !== undefined) return reason;
+  }
+}
+
+/** Why `name` cannot be one segment of a path, or `undefined` when it can. */
+export function nameFault(name: string): string | undefined {
+  if (name === "") return "the path has an empty segment";
+  if (name === "." || name === "..") return `the path has the segment "${name}"`;
+  if (name.includes("/")) return "the name has a slash";
+  if (name.includes("\0")) return "the path has a NUL character";
+  if (!name.isWellFormed() || name.includes("\uFFFD")) {
+    return "the name is not valid Unicode";
+  }
+  // Case-folded, because on a case-insensitive file system `.FileSync` is the same directory.
+  if (name.toLowerCase() === STATE_DIRECTORY) {
+    return `"${STATE_DIRECTORY}" is reserved for the program's own state`;
+  }
+  // A UTF-16 code unit is at most three bytes of UTF-8.
+  if (name.length * 3 > MAX_NAME_BYTES && encoder.encode(name).length > MAX_NAME_BYTES) {
+    return `the name is longer than ${MAX_NAME_BYTES} bytes`;
+  }
+}
+
+/** The directory that holds `path`; {@linkcode ROOT} for a name at the top. */
+export function parentOf(path: TreePath): TreePath {
+  const slash = path.lastIndexOf("/");
+  return (slash < 0 ? "" : path.slice(0, slash)) as TreePath;
+}
+
+/** The last segment of `path`. */
+export function nameOf(path: TreePath): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** The path of `name` in `directory`. `name` must have passed {@linkcode nameFault}. */
+export function childOf(directory: TreePath, name: string): TreePath {
+  return (directory === ROOT ? name : `${directory}/${name}`) as TreePath;
+}
+
+/** Whether `path` is `directory` itself or lies below it. */
+export function isWithin(path: TreePath, directory: TreePath): boolean {
+  return directory === ROOT || path === directory ||
+    (path.length > directory.length && path.startsWith(directory) &&
+      path.charCodeAt(directory.length) === 47);
+}
+
+/** Whether one of the two paths contains the other, or both are the same. */
+export function areRelated(a: TreePath, b: TreePath): boolean {
+  return isWithin(a, b) || isWithin(b, a);
+}
+
+/** `path` with its prefix `from` replaced by `to`. `path` must lie within `from`. */
+export function rebase(path: TreePath, from: TreePath, to: TreePath): TreePath {
+  return (to + path.slice(from.length)) as TreePath;
+}
+
+/**
+ * The half-open range `[low, high)` of strings, in binary order, that holds exactly
+ * the paths below `directory` (without it): for range queries on an index.
+ */
+export function rangeBelow(directory: TreePath): { low: string; high: string } {
+  // "0" is the character after "/".
+  return { low: `${directory}/`, high: `${directory}0` };
+}

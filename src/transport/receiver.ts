@@ -1,0 +1,130 @@
+/**
+ * The port behind which a destination tree stands. A local directory, a server
+ * over HTTP and every wrapper implement it; one contract suite
+ * (`receiver_contract.ts`) runs against all of them.
+ *
+ * @module
+ */
+import type { Action } from "../core/action.ts";
+import type { Chunk, Manifest } from "../core/chunk.ts";
+import type { Digest } from "../core/digest.ts";
+import type { Entry } from "../core/entry.ts";
+import type { TreePath } from "../core/path.ts";
+import type { Problem } from "../core/problem.ts";
+
+/** What a receiver says of itself when it is opened. */
+export interface ReceiverInfo {
+  /** Names the receiver's index; a new one means that everything known about it is void. */
+  indexId: string;
+  /** Grows by one with every change of the tree, whoever makes it. */
+  sequence: number;
+  /** The named algorithm its chunks are cut by; offers must be cut by the same. */
+  chunking: string;
+  /** Most bytes of content it takes in one call of `stage` or `apply`. */
+  maxBatchBytes: number;
+  /** Most actions, offers or chunks it takes in one call. */
+  maxBatchItems: number;
+}
+
+/** Content that a client has and the receiver may lack. */
+export interface ContentOffer {
+  digest: Digest;
+  /** Bytes. */
+  size: number;
+  /** Its chunks; without them the receiver can only say whether it has the whole. */
+  manifest?: Manifest;
+}
+
+/**
+ * What a receiver lacks of an offer: nothing, or the positions in the manifest of the
+ * chunks to stage (each chunk once), or `"whole"` when no manifest was offered.
+ */
+export type ContentNeed = "nothing" | "whole" | number[];
+
+/** Actions to apply in order, with the content of small files beside them. */
+export interface Batch {
+  /** Names this batch for good: applying it again returns the first answer and does nothing. */
+  key: string;
+  actions: Action[];
+  /** Content by digest; a `put` whose digest is here needs nothing staged. */
+  contents: Map<Digest, Uint8Array<ArrayBuffer>>;
+}
+
+/** What became of one action. */
+export type ActionResult = { done: true } | { done: false; problem: Problem };
+
+/** What became of a batch. */
+export interface BatchResult {
+  /** The sequence before and after; `after - before` counts the changes made by this batch. */
+  before: number;
+  after: number;
+  /** One for each action, in order. */
+  results: ActionResult[];
+}
+
+/** One change that a receiver made or found, as its history remembers it. */
+export interface HistoryRecord {
+  sequence: number;
+  /** Milliseconds since the epoch. */
+  time: number;
+  /** `found…`: the tree was changed behind the receiver's back. */
+  what: Action["type"] | "found" | "found-gone";
+  path: TreePath;
+  /** Where a moved entry came from. */
+  from?: TreePath;
+  /** Bytes, of a file. */
+  size?: number;
+  digest?: Digest;
+}
+
+/** Which records of the history are wanted. */
+export interface HistoryQuery {
+  /** Only this path and what is below it. */
+  under?: TreePath;
+  /** Only records before this sequence. */
+  before?: number;
+  /** Most records, newest first. @default {100} */
+  limit?: number;
+}
+
+/**
+ * Whatever takes actions.
+ *
+ * Every method may be called again after any failure. An error with `permanent` set will
+ * come again for the same arguments; any other may pass (network, full disk). All methods
+ * may be called concurrently; batches are applied one after the other.
+ */
+export interface Receiver {
+  /** Says who it is; fails with `indexing` while the tree is still being read. */
+  open(): Promise<ReceiverInfo>;
+  /** Every entry of the tree, parents before their content. */
+  tree(): AsyncIterable<Entry>;
+  /**
+   * Which content is missing. A manifest offered here is remembered, so that a later
+   * `put` of its digest can be built from chunks.
+   */
+  check(offers: ContentOffer[]): Promise<ContentNeed[]>;
+  /**
+   * Keeps chunks until a `put` uses them. Idempotent. Fails with `digest-mismatch`, and keeps
+   * none of them, when one is not what its digest says.
+   */
+  stage(chunks: Chunk[]): Promise<void>;
+  /**
+   * Applies actions in order and answers for each. When it returns, every action done is
+   * durable and whole. A problem with one action does not stop the others.
+   */
+  apply(batch: Batch): Promise<BatchResult>;
+  /**
+   * The content of a file.
+   *
+   * @param range First byte, and the byte after the last.
+   */
+  read(
+    path: TreePath,
+    range?: { start: number; end: number },
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
+  /** What changed, newest first. */
+  history(query: HistoryQuery): Promise<HistoryRecord[]>;
+  /** Lets go of files, sockets and locks. */
+  close(): Promise<void>;
+}
