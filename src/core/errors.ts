@@ -18,6 +18,7 @@ export const EXIT = {
 /** Stable names of what can go wrong; part of the wire protocol, version 1. */
 export type ErrorCode =
   | "bad-path"
+  | "bad-range"
   | "bad-request"
   | "brake"
   | "conflict"
@@ -105,6 +106,11 @@ const OS_CODES: Record<string, [ErrorCode, string, string?]> = {
   ENOTEMPTY: ["conflict", "the directory is not empty"],
   EPERM: ["permission", "the operation is not permitted"],
   EROFS: ["read-only", "the file system is read-only", "Mount it writable"],
+  EXDEV: [
+    "unsupported",
+    "it is on another file system than the top of the tree",
+    "Run filesync for the mounted directory by itself, or exclude it in .filesyncignore",
+  ],
 };
 
 const DENO_CODES: Record<string, string> = {

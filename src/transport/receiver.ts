@@ -99,6 +99,8 @@ export interface Receiver {
   open(): Promise<ReceiverInfo>;
   /** Every entry of the tree, parents before their content. */
   tree(): AsyncIterable<Entry>;
+  /** What stands at `path`, as far as the receiver knows. */
+  entry(path: TreePath): Promise<Entry | undefined>;
   /**
    * Which content is missing. A manifest offered here is remembered, so that a later
    * `put` of its digest can be built from chunks.

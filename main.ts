@@ -1,0 +1,15 @@
+/**
+ * `filesync`: watch and push, sync and restore, track change. The way from here: `src/cli/commands.ts` is
+ * the table of commands, each command has a file of its own beside it.
+ *
+ * @module
+ */
+import config from "./deno.json" with { type: "json" };
+import { COMMANDS } from "./src/cli/commands.ts";
+import { systemContext } from "./src/cli/context.ts";
+import { main } from "./src/cli/main.ts";
+
+if (import.meta.main) {
+  using context = systemContext(config.version);
+  Deno.exitCode = await main(Deno.args, COMMANDS, context);
+}

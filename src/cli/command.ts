@@ -1,0 +1,143 @@
+/**
+ * What a command is: a row of the table that parsing, help, settings and shell
+ * completions are all made from. {@linkcode Command} is the row,
+ * {@linkcode Invocation} what the user asked of it, {@linkcode Context} the
+ * world it runs in.
+ *
+ * @module
+ */
+import type { Clock } from "../core/clock.ts";
+
+/** A flag of a command. Without `value` it is on or off. */
+export interface Flag {
+  /** Long name without dashes. */
+  name: string;
+  /** One letter. */
+  short?: string;
+  /** Placeholder of its value, such as `FILE`; absent for a flag that is on or off. */
+  value?: string;
+  /** Whether it may be given several times. @default {false} */
+  repeat?: boolean;
+  /** Whether `--no-<name>` turns it off. @default {false} */
+  negatable?: boolean;
+  /** Whether the command cannot run without it. @default {false} */
+  required?: boolean;
+  description: string;
+  /** Environment variable that gives its value, `FILESYNC_…`; one value a line when it repeats. */
+  env?: string;
+  /** Its value when nothing gives one; `"true"` for a flag that is on by itself. */
+  default?: string;
+  /** Whether help and completions leave it out. @default {false} */
+  hidden?: boolean;
+}
+
+/** A positional argument of a command. */
+export interface Argument {
+  name: string;
+  /** Whether it may be left out; only after all that may not. @default {false} */
+  optional?: boolean;
+  description: string;
+}
+
+/** One line a user could type, and what it does. */
+export interface Example {
+  command: string;
+  does: string;
+}
+
+/** A command: what it takes, how it is explained, and what it does. */
+export interface Command {
+  name: string;
+  /** One line without a full stop. */
+  summary: string;
+  /** Paragraphs, separated by empty lines. */
+  description?: string;
+  arguments: Argument[];
+  flags: Flag[];
+  examples: Example[];
+  /** Does it; resolves to the exit code. */
+  run(invocation: Invocation, context: Context): Promise<number>;
+}
+
+/** Where a setting came from. */
+export type SettingSource = "flag" | "environment" | "file" | "default";
+
+/** The value of a flag after all sources were asked. */
+export interface Setting {
+  /** `["true"]` or `["false"]` for a flag that is on or off. */
+  values: string[];
+  from: SettingSource;
+}
+
+/**
+ * What the user asked for. Asking for a flag that the command does not have is
+ * an error in the program and throws a `TypeError`.
+ */
+export interface Invocation {
+  arguments: string[];
+  /** The value of a flag, or its default. */
+  flag(name: string): string | undefined;
+  /** All values of a flag that repeats. */
+  flags(name: string): string[];
+  /** Whether an on/off flag is on, or a value was given; a default value does not count. */
+  has(name: string): boolean;
+  /** Every flag that has a value, with where it came from. */
+  settings: ReadonlyMap<string, Setting>;
+}
+
+/** Takes text. Never throws: output that cannot be written must not stop the work. */
+export interface TextSink {
+  write(text: string): void;
+}
+
+/** The world a command runs in. */
+export interface Context {
+  version: string;
+  clock: Clock;
+  /** Aborts at the first Ctrl+C or SIGTERM: finish what is in hand, then return. */
+  signal: AbortSignal;
+  environment(name: string): string | undefined;
+  stdout: TextSink;
+  stderr: TextSink;
+  /** Whether a person reads `stdout`. */
+  isTerminal: boolean;
+  /** Whether escape codes for colours are wanted. */
+  colors: boolean;
+  /** Width of the terminal, in characters. */
+  columns(): number;
+}
+
+/** Flags that every command takes. */
+export const GLOBAL_FLAGS: readonly Flag[] = [
+  { name: "help", short: "h", description: "Show help" },
+  { name: "version", short: "V", description: "Show the version" },
+  {
+    name: "config",
+    value: "FILE",
+    env: "FILESYNC_CONFIG",
+    description: "Read settings from FILE, not from filesync.toml in the user's configuration",
+  },
+  { name: "json", env: "FILESYNC_JSON", description: "Print one JSON object per line" },
+  { name: "quiet", short: "q", env: "FILESYNC_QUIET", description: "Print only problems and warnings" },
+  {
+    name: "verbose",
+    short: "v",
+    env: "FILESYNC_VERBOSE",
+    description: "Print a line for every change, however many there are",
+  },
+  { name: "debug", env: "FILESYNC_DEBUG", description: "Print where in the program an error came from" },
+];
+
+/** The flag of every command that can keep a log. */
+export const LOG_FLAG: Flag = {
+  name: "log",
+  value: "FILE",
+  env: "FILESYNC_LOG",
+  description: "Also write what happens to FILE, which is rotated at 10 MiB",
+};
+
+/** All flags that `command` takes; one of its own replaces a global one of the same name. */
+export function flagsOf(command: Command): Flag[] {
+  const own = new Set(command.flags.map((flag) => flag.name));
+  return [...command.flags, ...GLOBAL_FLAGS.filter((flag) => !own.has(flag.name))];
+}

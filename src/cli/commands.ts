@@ -1,0 +1,18 @@
+/** The table of all commands, in the order of the help. @module */
+import type { Command } from "./command.ts";
+import { completionsCommand } from "./completions_command.ts";
+import { historyCommand } from "./history.ts";
+import { serveCommand } from "./serve.ts";
+import { statusCommand } from "./status.ts";
+import { watchCommand } from "./watch.ts";
+import { whyCommand } from "./why.ts";
+
+/** All commands. */
+export const COMMANDS: readonly Command[] = [
+  serveCommand,
+  watchCommand,
+  statusCommand,
+  whyCommand,
+  historyCommand,
+  completionsCommand(() => COMMANDS),
+];

@@ -1,0 +1,135 @@
+/** Scripts that let a shell complete commands, flags and file names. @module */
+import { type Command, type Flag, flagsOf } from "./command.ts";
+import { didYouMean } from "./suggest.ts";
+import { usageError } from "./usage_error.ts";
+
+/** The shells there are scripts for. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+/**
+ * The script for a shell, to be sourced or put where the shell looks for completions.
+ *
+ * @throws {FilesyncError} `usage` for a shell that is not in {@linkcode SHELLS}.
+ */
+export function completionScript(shell: string, commands: readonly Command[]): string {
+  switch (shell) {
+    case "bash":
+      return bash(commands);
+    case "zsh":
+      return zsh(commands);
+    case "fish":
+      return fish(commands);
+    default:
+      throw usageError(
+        `complete for ${JSON.stringify(shell)}`,
+        "there is no script for this shell",
+        `${didYouMean(shell, SHELLS)}There are ${SHELLS.join(", ")}`,
+      );
+  }
+}
+
+function visibleFlags(command: Command): Flag[] {
+  return flagsOf(command).filter((flag) => !flag.hidden);
+}
+
+/** All spellings of a flag: `--ignore`, `-i`, `--no-verify`. */
+function spellings({ name, short, negatable }: Flag): string[] {
+  return [`--${name}`, ...(short ? [`-${short}`] : []), ...(negatable ? [`--no-${name}`] : [])];
+}
+
+function bash(commands: readonly Command[]): string {
+  const cases = commands.map((command) => {
+    const flags = visibleFlags(command);
+    const taking = flags.filter((flag) => flag.value !== undefined).flatMap(spellings);
+    return `    ${command.name}) flags=${quote(flags.flatMap(spellings).join(" "))} taking=${
+      quote(` ${taking.join(" ")} `)
+    } ;;`;
+  });
+  return `# bash completion for filesync: source it, or put it into
+# ~/.local/share/bash-completion/completions/filesync
+_filesync() {
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
+  local command= word flags= taking=
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in -*) ;; *) command=$word; break ;; esac
+  done
+  case $command in
+${cases.join("\n")}
+    *) COMPREPLY=($(compgen -W ${quote(commands.map(({ name }) => name).join(" "))} -- "$current")); return ;;
+  esac
+  if [[ $current == -* && $taking != *" $previous "* ]]; then
+    COMPREPLY=($(compgen -W "$flags" -- "$current"))
+  else
+    local IFS=$'\\n'
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -f -- "$current"))
+  fi
+}
+complete -F _filesync filesync
+`;
+}
+
+function zsh(commands: readonly Command[]): string {
+  const names = commands.map(({ name, summary }) => `    ${quote(`${name}:${summary}`)}`);
+  const cases = commands.map((command) => {
+    const specs = visibleFlags(command).flatMap((flag) =>
+      spellings(flag).map((spelling) => {
+        const repeat = flag.repeat ? "*" : "";
+        const value = flag.value === undefined ? "" : `:${zshText(flag.value)}:_files`;
+        return quote(`${repeat}${spelling}[${zshText(flag.description)}]${value}`);
+      })
+    );
+    return `    ${command.name}) _arguments ${[...specs, quote("*:file:_files")].join(" \\\n      ")} ;;`;
+  });
+  return `#compdef filesync
+# zsh completion for filesync: put it as _filesync into a directory of $fpath
+_filesync() {
+  local -a commands=(
+${names.join("\n")}
+  )
+  if (( CURRENT == 2 )); then
+    _describe command commands
+    return
+  fi
+  local command=$words[2]
+  shift words
+  (( CURRENT-- ))
+  case $command in
+${cases.join("\n")}
+  esac
+}
+if [[ $funcstack[1] == _filesync ]]; then _filesync "$@"; else compdef _filesync filesync; fi
+`;
+}
+
+function fish(commands: readonly Command[]): string {
+  const lines = commands.flatMap((command) => [
+    `complete -c filesync -n __fish_use_subcommand -f -a ${command.name} -d ${fishQuote(command.summary)}`,
+    ...visibleFlags(command).flatMap((flag) => {
+      const { name, short, value, negatable, description } = flag;
+      const start = `complete -c filesync -n ${fishQuote(`__fish_seen_subcommand_from ${command.name}`)}`;
+      const line = `${start} -l ${name}${short ? ` -s ${short}` : ""}${value ? " -r" : ""} -d ${
+        fishQuote(description)
+      }`;
+      return negatable ? [line, `${start} -l no-${name} -d ${fishQuote(`Not: ${description}`)}`] : [line];
+    }),
+  ]);
+  return `# fish completion for filesync: put it into ~/.config/fish/completions/filesync.fish
+${lines.join("\n")}
+`;
+}
+
+/** One word for a POSIX shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Text inside a specification of `_arguments`, where brackets and colons separate. */
+function zshText(text: string): string {
+  return text.replace(/[[\]:\\]/g, "\\$&");
+}
+
+/** One word for fish, whose single quotes know two escapes. */
+function fishQuote(text: string): string {
+  return `'${text.replace(/['\\]/g, "\\$&")}'`;
+}

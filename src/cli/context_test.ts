@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+
+/** Runs a program that has a context of its own, in a pipe. */
+function start(body: string): Deno.ChildProcess {
+  const module = new URL("./context.ts", import.meta.url).href;
+  const program = `import { systemContext } from ${JSON.stringify(module)};
+const context = systemContext("1.2.3");
+${body}`;
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", `data:application/typescript,${encodeURIComponent(program)}`],
+    cwd: new URL(".", import.meta.url),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Resolves with the reader once the program has printed a line. */
+async function firstLine(child: Deno.ChildProcess): Promise<string> {
+  const reader = child.stdout.getReader();
+  const { value } = await reader.read();
+  reader.releaseLock();
+  return new TextDecoder().decode(value);
+}
+
+Deno.test("systemContext() knows that a pipe is no terminal", async () => {
+  const child = start(`{
+    using own = context;
+    own.stdout.write(JSON.stringify([own.isTerminal, own.colors, own.columns(), own.version]));
+    own.stderr.write("é".repeat(200_000));
+  }`);
+  const { stdout, stderr, code } = await child.output();
+  assertEquals(new TextDecoder().decode(stdout), '[false,false,80,"1.2.3"]');
+  assertEquals(stderr.length, 400_000);
+  // Disposed of, the signal handlers do not keep the program alive.
+  assertEquals(code, 0);
+});
+
+Deno.test("systemContext() drops what nobody reads any more", async () => {
+  const child = start(`
+    context.stdout.write("ready\\n");
+    for (let i = 0; i < 100; i++) context.stdout.write("x".repeat(10_000) + "\\n");
+    context.stderr.write("still here");
+    Deno.exit(7);`);
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  const stderr = await new Response(child.stderr).text();
+  assertEquals([stderr, (await child.status).code], ["still here", 7]);
+});
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test({
+    name: `systemContext() aborts at the first ${signal} and ends at the second`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      const child = start(`
+        context.signal.addEventListener("abort", () => context.stdout.write("aborted\\n"));
+        setInterval(() => {}, 1000);
+        context.stdout.write("ready\\n");`);
+      assertEquals(await firstLine(child), "ready\n");
+      child.kill(signal);
+      assertEquals(await firstLine(child), "aborted\n");
+      child.kill(signal);
+      const { code, signal: killedBy } = await child.status;
+      assertEquals([code, killedBy], [130, null]);
+      await child.stdout.cancel();
+      assertEquals(await new Response(child.stderr).text(), "");
+    },
+  });
+}

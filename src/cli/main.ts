@@ -1,0 +1,147 @@
+/**
+ * The command line as a function: from arguments to an exit code. Everything a user sees
+ * of an error is decided here.
+ *
+ * @module
+ */
+import { type ErrorCode, EXIT, FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
+import { type Command, type Context, GLOBAL_FLAGS, type Invocation } from "./command.ts";
+import { commandHelp, programHelp } from "./help.ts";
+import { jsonLine } from "./json_printer.ts";
+import { checkArguments, type CommandLine, parseCommandLine } from "./parse.ts";
+import { visible } from "./quote.ts";
+import { defaultSettingsPath, invocationOf, readSettingsFile, settingOf } from "./settings.ts";
+import { createStyle } from "./style.ts";
+
+/** The exit code for an error that stopped a command. */
+export function exitCodeOf(code: ErrorCode): number {
+  switch (code) {
+    case "usage":
+      return EXIT.usage;
+    case "unreachable":
+    case "unauthorized":
+      return EXIT.unreachable;
+    case "brake":
+      return EXIT.brake;
+    default:
+      return EXIT.problems;
+  }
+}
+
+/**
+ * Runs the command that `args` name and resolves to the exit code. Never rejects: an error
+ * is printed as `filesync: Cannot …: …` with a hint, or as one JSON object with `--json`.
+ */
+export async function main(
+  args: readonly string[],
+  commands: readonly Command[],
+  context: Context,
+): Promise<number> {
+  // Until the line is understood, what was typed says how an error shall look.
+  let look = { json: args.includes("--json"), debug: args.includes("--debug") };
+  let operation = "run filesync";
+  try {
+    const line = parseCommandLine(args, commands);
+    const answered = answer(line, commands, context);
+    if (answered !== undefined) return answered;
+    const command = line.command!;
+    operation = `run filesync ${command.name}`;
+    look = { json: isOn("json", line, context), debug: isOn("debug", line, context) };
+    checkArguments(command, line.arguments);
+    const invocation = await settle(command, line, commands, context);
+    look.json = invocation.has("json");
+    const code = await command.run(invocation, context);
+    return context.signal.aborted && code === EXIT.done ? EXIT.interrupted : code;
+  } catch (error) {
+    if (context.signal.aborted && isAbort(error, context.signal)) return EXIT.interrupted;
+    const fault = asFault(operation, error);
+    const code = exitCodeOf(fault.code);
+    context.stderr.write(look.json ? jsonOf(fault, code, context) : textOf(fault, context));
+    if (look.debug) context.stderr.write(stackOf(error));
+    return code;
+  }
+}
+
+/** Answers what needs no command to run: help, the version, and no command at all. */
+function answer(line: CommandLine, commands: readonly Command[], context: Context): number | undefined {
+  const options = { columns: context.columns(), colors: context.colors };
+  if (line.given.get("help")?.[0] === "true") {
+    context.stdout.write(
+      line.command ? commandHelp(line.command, options) : programHelp(commands, context.version, options),
+    );
+    return EXIT.done;
+  }
+  if (line.given.get("version")?.[0] === "true") {
+    context.stdout.write(`filesync ${context.version}\n`);
+    return EXIT.done;
+  }
+  if (line.command === undefined) {
+    context.stderr.write(programHelp(commands, context.version, options));
+    return EXIT.usage;
+  }
+}
+
+async function settle(
+  command: Command,
+  line: CommandLine,
+  commands: readonly Command[],
+  context: Context,
+): Promise<Invocation> {
+  const named = globalSetting("config", line, context)?.values[0];
+  const path = named ?? defaultSettingsPath(context.environment, Deno.build.os);
+  const file = path === undefined ? {} : await readSettingsFile(path, commands, named !== undefined);
+  return invocationOf(command, line, context.environment, file);
+}
+
+function globalSetting(name: string, line: CommandLine, context: Context) {
+  const flag = GLOBAL_FLAGS.find((flag) => flag.name === name)!;
+  return settingOf(flag, line.given, context.environment);
+}
+
+function isOn(name: string, line: CommandLine, context: Context): boolean {
+  return globalSetting(name, line, context)?.values[0] === "true";
+}
+
+/** Whether `error` only says that the user interrupted. */
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return error === signal.reason || (error instanceof Error && error.name === "AbortError");
+}
+
+/** The error to show. One that the system did not raise is a fault of the program, and says so. */
+function asFault(operation: string, error: unknown): FilesyncError {
+  const fault = toFilesyncError(operation, error);
+  if (fault === error || osCode(error) !== undefined) return fault;
+  return new FilesyncError({
+    code: "internal",
+    operation,
+    reason: fault.reason,
+    hint: "This was not foreseen; run it again with --debug and report what it prints",
+    cause: error,
+  });
+}
+
+function textOf({ message, hint }: FilesyncError, context: Context): string {
+  const style = createStyle(context.colors);
+  return `${style.red("filesync:")} ${visible(message)}\n` +
+    (hint === undefined ? "" : `  ${style.dim(visible(hint))}\n`);
+}
+
+function jsonOf(
+  { code, message, hint, permanent }: FilesyncError,
+  exitCode: number,
+  context: Context,
+): string {
+  return jsonLine(context.clock.now(), {
+    type: "error",
+    ...{ code, message, hint, permanent, exitCode },
+  });
+}
+
+/** Where the error came from, and what caused it. */
+function stackOf(error: unknown): string {
+  const lines: string[] = [];
+  for (let at = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
+    lines.push(at instanceof Error ? at.stack ?? at.message : String(at));
+  }
+  return `${lines.join("\ncaused by ")}\n`;
+}

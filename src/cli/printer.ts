@@ -1,0 +1,63 @@
+/** Makes the printer that the user asked for. @module */
+import type { Clock } from "../core/clock.ts";
+import type { Context, Invocation, TextSink } from "./command.ts";
+import { createJsonPrinter } from "./json_printer.ts";
+import { openLog } from "./log_file.ts";
+import type { Printer } from "./report.ts";
+import { createTextPrinter } from "./text_printer.ts";
+
+/** What a printer writes to, and how. */
+export interface PrinterOptions {
+  out: TextSink;
+  err: TextSink;
+  clock: Clock;
+  /** Whether a person reads `out`. */
+  isTerminal: boolean;
+  colors: boolean;
+  /** Width of the terminal, in characters. */
+  columns: () => number;
+  /** Only what needs attention. @default {false} */
+  quiet?: boolean;
+  /** A line for every change, however many. @default {false} */
+  verbose?: boolean;
+}
+
+/** The text or the JSON printer. */
+export function createPrinter(options: PrinterOptions & { json: boolean }): Printer {
+  return options.json ? createJsonPrinter(options) : createTextPrinter(options);
+}
+
+/**
+ * The printer that the flags ask for (`--json`, `--quiet`, `--verbose`, and `--log` of a
+ * command that has it).
+ *
+ * @throws {FilesyncError} When the log cannot be written.
+ */
+export function openPrinter(invocation: Invocation, context: Context): Printer {
+  const { clock, isTerminal, colors } = context;
+  const printer = createPrinter({
+    clock,
+    isTerminal,
+    colors,
+    columns: () => context.columns(),
+    out: context.stdout,
+    err: context.stderr,
+    json: invocation.has("json"),
+    quiet: invocation.has("quiet"),
+    verbose: invocation.has("verbose"),
+  });
+  const path = invocation.settings.get("log")?.values[0];
+  if (path === undefined) return printer;
+  const log = openLog(path, { clock });
+  return teePrinter(printer, log.asPrinter());
+}
+
+/** Shows every report on all of `printers`, and closes them all. */
+export function teePrinter(...printers: Printer[]): Printer {
+  const close = () => printers.forEach((printer) => printer.close());
+  return {
+    report: (report) => printers.forEach((printer) => printer.report(report)),
+    close,
+    [Symbol.dispose]: close,
+  };
+}

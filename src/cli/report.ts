@@ -1,0 +1,134 @@
+/**
+ * What commands tell the user: one stream of {@linkcode Report}s that goes to one or more
+ * {@linkcode Printer}s (text, JSON, a log file).
+ *
+ * @module
+ */
+import type { Action } from "../core/action.ts";
+import type { Problem } from "../core/problem.ts";
+import type { HistoryRecord } from "../transport/receiver.ts";
+
+/** A command has begun. */
+export interface StartedReport {
+  type: "started";
+  command: string;
+  source?: string;
+  destination?: string;
+  /** Whether it only says what it would do. */
+  dryRun?: boolean;
+}
+
+/** A tree has been read. */
+export interface ScanReport {
+  type: "scan";
+  files: number;
+  directories: number;
+  bytes: number;
+  seconds?: number;
+}
+
+/** How far the work is. When all items are done it is over, until the next one. */
+export interface ProgressReport {
+  type: "progress";
+  doneItems: number;
+  totalItems: number;
+  doneBytes: number;
+  totalBytes: number;
+  /** Bytes that really went over the wire. */
+  sentBytes: number;
+  /** The path in hand. */
+  current?: string;
+}
+
+/** An action has been done at the destination. */
+export interface AppliedReport {
+  type: "applied";
+  action: Action;
+  /** Milliseconds since the epoch. @default {now} */
+  time?: number;
+  sentBytes?: number;
+  /** Whether it would be done, and was not. */
+  dryRun?: boolean;
+}
+
+/** One path that could not be handled. */
+export interface ProblemReport {
+  type: "problem";
+  problem: Problem;
+  /** When it is tried again, milliseconds since the epoch. */
+  retryAt?: number;
+}
+
+/** Something worth knowing that is about no single path. */
+export interface NoticeReport {
+  type: "notice";
+  level: "info" | "warning";
+  message: string;
+  hint?: string;
+}
+
+/** The way to the receiver opened or closed. */
+export interface ConnectionReport {
+  type: "connection";
+  state: "online" | "offline" | "indexing";
+  detail?: string;
+  /** When it is tried again, milliseconds since the epoch. */
+  retryAt?: number;
+}
+
+/** What a run did in all. */
+export interface TotalsReport {
+  type: "totals";
+  counts: Partial<Record<Action["type"], number>>;
+  /** Size of the files put. */
+  bytes: number;
+  /** Bytes that really went over the wire. */
+  sentBytes: number;
+  /** Bytes that need not go over the wire. @default {0} */
+  savedBytes?: number;
+  seconds: number;
+  /** How many problems are left. */
+  problems: number;
+  dryRun?: boolean;
+}
+
+/** A server is ready. */
+export interface ListeningReport {
+  type: "listening";
+  url: string;
+  directory: string;
+  /** Shown when it was just made; never written to a log. */
+  token?: string;
+  /** What to type on the other machine; never written to a log. */
+  watchCommand?: string;
+  /** What stands in the tree. */
+  indexed?: { files: number; bytes: number };
+}
+
+/** A server changed its tree, or found it changed. */
+export interface ReceivedReport {
+  type: "received";
+  record: HistoryRecord;
+  /** Who sent it. */
+  client?: string;
+}
+
+/** What a command tells the user. */
+export type Report =
+  | StartedReport
+  | ScanReport
+  | ProgressReport
+  | AppliedReport
+  | ProblemReport
+  | NoticeReport
+  | ConnectionReport
+  | TotalsReport
+  | ListeningReport
+  | ReceivedReport;
+
+/** Whatever shows reports. Neither method throws. */
+export interface Printer extends Disposable {
+  report(report: Report): void;
+  /** Leaves the terminal as it was found. May be called again. */
+  close(): void;
+}

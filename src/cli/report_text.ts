@@ -1,0 +1,177 @@
+/** Reports as lines of text, the same for a terminal, a pipe and a log. @module */
+import type { Action } from "../core/action.ts";
+import type { HistoryRecord } from "../transport/receiver.ts";
+import { quotePath, visible } from "./quote.ts";
+import type { ProgressReport, Report, TotalsReport } from "./report.ts";
+import { formatBytes, formatDuration } from "./sizes.ts";
+
+/** A report as a line, in the pieces that are coloured apart. All of it is safe to print. */
+export interface ReportText {
+  tone: "plain" | "good" | "changed" | "warning" | "bad";
+  /** What happened, one or two words. */
+  head: string;
+  /** To what. */
+  body: string;
+  /** Less important. */
+  detail?: string;
+  /** The next step. */
+  hint?: string;
+}
+
+/**
+ * The text of any report but progress. It never holds a token.
+ *
+ * @param now Milliseconds since the epoch, to say how long until the next try.
+ */
+export function textOf(report: Exclude<Report, ProgressReport>, now: number): ReportText {
+  switch (report.type) {
+    case "started": {
+      const sides = [report.source, report.destination].filter((side) => side !== undefined).map(quotePath);
+      const detail = report.dryRun ? "(dry run: nothing will be changed)" : undefined;
+      return { tone: "plain", head: report.command, body: sides.join(" → "), detail };
+    }
+    case "scan": {
+      const { files, directories, bytes, seconds } = report;
+      const body = `${count(files, "file")} in ${count(directories, "directory", "directories")}`;
+      const took = seconds === undefined ? "" : `, read in ${formatDuration(seconds * 1000)}`;
+      return { tone: "plain", head: "found", body, detail: formatBytes(bytes) + took };
+    }
+    case "applied": {
+      const text = ofAction(report.action, report.sentBytes);
+      return report.dryRun ? { ...text, head: `would ${text.head}` } : text;
+    }
+    case "problem": {
+      const { path, message, hint, permanent } = report.problem;
+      const named = path === undefined || message.includes(JSON.stringify(path));
+      return {
+        tone: permanent ? "bad" : "warning",
+        head: "problem:",
+        body: named ? visible(message) : `${quotePath(path)}: ${visible(message)}`,
+        hint: sentence(hint, nextTry(report.retryAt, now)),
+      };
+    }
+    case "notice": {
+      const { level, message, hint } = report;
+      return {
+        tone: level === "warning" ? "warning" : "plain",
+        head: level === "warning" ? "warning:" : "note:",
+        body: visible(message),
+        hint: sentence(hint),
+      };
+    }
+    case "connection": {
+      const detail = report.detail === undefined ? "" : visible(report.detail);
+      const hint = nextTry(report.retryAt, now);
+      switch (report.state) {
+        case "online":
+          return { tone: "good", head: "online", body: detail, hint };
+        case "offline":
+          return { tone: "warning", head: "offline:", body: detail || "the receiver does not answer", hint };
+        case "indexing":
+          return { tone: "plain", head: "waiting:", body: detail || "the receiver reads its tree", hint };
+      }
+      break;
+    }
+    case "totals":
+      return ofTotals(report);
+    case "listening": {
+      const { url, directory, indexed } = report;
+      const detail = indexed && `${count(indexed.files, "file")}, ${formatBytes(indexed.bytes)}`;
+      return {
+        tone: "good",
+        head: "listening",
+        body: `on ${visible(url)} for ${quotePath(directory)}`,
+        detail,
+      };
+    }
+    case "received": {
+      const text = ofRecord(report.record);
+      if (report.client === undefined) return text;
+      return { ...text, detail: [text.detail, `from ${visible(report.client)}`].filter(Boolean).join(", ") };
+    }
+  }
+}
+
+/** The pieces of a line put together, without the hint. */
+export function joinText({ head, body, detail }: ReportText): string {
+  return [head, body].filter((piece) => piece !== "").join(" ") + (detail ? `  ${detail}` : "");
+}
+
+/** `1 file`, `2 files`, `12,345 files`. */
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${grouped(number)} ${number === 1 ? one : many}`;
+}
+
+/** A whole number with commas between thousands. */
+export function grouped(number: number): string {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+function ofAction(action: Action, sentBytes?: number): ReportText {
+  const path = quotePath(action.path);
+  switch (action.type) {
+    case "put": {
+      const sent = sentBytes === undefined || sentBytes >= action.size
+        ? ""
+        : `, ${formatBytes(sentBytes)} sent`;
+      return { tone: "good", head: "put", body: path, detail: formatBytes(action.size) + sent };
+    }
+    case "directory":
+      return { tone: "good", head: "make directory", body: path };
+    case "symlink":
+      return { tone: "good", head: "link", body: `${path} → ${quotePath(action.target)}` };
+    case "move":
+      return { tone: "changed", head: "move", body: `${quotePath(action.from)} → ${path}` };
+    case "remove":
+      return { tone: "bad", head: "remove", body: path };
+  }
+}
+
+const RECORD_WORDS: Record<HistoryRecord["what"], Pick<ReportText, "tone" | "head">> = {
+  "put": { tone: "good", head: "put" },
+  "directory": { tone: "good", head: "make directory" },
+  "symlink": { tone: "good", head: "link" },
+  "move": { tone: "changed", head: "move" },
+  "remove": { tone: "bad", head: "remove" },
+  "found": { tone: "changed", head: "found changed" },
+  "found-gone": { tone: "changed", head: "found gone" },
+};
+
+function ofRecord({ what, path, from, size }: HistoryRecord): ReportText {
+  const body = from === undefined ? quotePath(path) : `${quotePath(from)} → ${quotePath(path)}`;
+  return { ...RECORD_WORDS[what], body, ...(size === undefined ? {} : { detail: formatBytes(size) }) };
+}
+
+function ofTotals(
+  { counts, bytes, sentBytes, savedBytes = 0, seconds, problems, dryRun }: TotalsReport,
+): ReportText {
+  const done = [
+    counts.put && `${count(counts.put, "file")} put (${formatBytes(bytes)})`,
+    counts.directory && `${count(counts.directory, "directory", "directories")} made`,
+    counts.symlink && count(counts.symlink, "link"),
+    counts.move && `${grouped(counts.move)} moved`,
+    counts.remove && `${grouped(counts.remove)} removed`,
+  ].filter(Boolean);
+  const wire = [
+    sentBytes > 0 && `${formatBytes(sentBytes)} sent`,
+    savedBytes > 0 && `${formatBytes(savedBytes)} saved`,
+    `in ${formatDuration(seconds * 1000)}`,
+  ].filter(Boolean);
+  return {
+    tone: problems > 0 ? "warning" : "good",
+    head: dryRun ? "would be:" : "done:",
+    body: (done.length === 0 ? "nothing to change" : done.join(", ")) +
+      (problems > 0 ? `; ${count(problems, "problem")}` : ""),
+    detail: wire.join(", "),
+  };
+}
+
+function nextTry(retryAt: number | undefined, now: number): string | undefined {
+  if (retryAt === undefined) return undefined;
+  return retryAt <= now ? "next try now" : `next try in ${formatDuration(retryAt - now)}`;
+}
+
+function sentence(...clauses: (string | undefined)[]): string | undefined {
+  const said = clauses.filter((clause) => clause !== undefined).map(visible);
+  return said.length === 0 ? undefined : said.join("; ");
+}

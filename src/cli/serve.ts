@@ -1,0 +1,179 @@
+/** `filesync serve`: take changes into a directory. @module */
+import { EXIT, toFilesyncError } from "../core/errors.ts";
+import { STATE_DIRECTORY } from "../core/path.ts";
+import type { Action } from "../core/action.ts";
+import { createApp } from "../server/app.ts";
+import { listen } from "../server/listen.ts";
+import { readOrMakeToken, type Token } from "../server/token_file.ts";
+import { LocalReceiver } from "../transport/local_receiver.ts";
+import type { HistoryRecord } from "../transport/receiver.ts";
+import { type Command, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { DEFAULT_PORT, isLoopback } from "./destination.ts";
+import { openPrinter } from "./printer.ts";
+import type { Printer } from "./report.ts";
+import { parseCount } from "./sizes.ts";
+import { TOKEN_VARIABLE } from "./token.ts";
+import { usageError } from "./usage_error.ts";
+
+export const serveCommand: Command = {
+  name: "serve",
+  summary: "Take changes into a directory, over HTTP",
+  description:
+    "Serves <dir> to `filesync watch`. A file in <dir> is always the old one or the new one, whole; what was acknowledged survives a power cut. The directory may be used and changed by others: at every start its files are compared with the index kept in <dir>/.filesync.\n\n" +
+    "At the first start a token is made and printed with the command to paste on the other machine. From this machine itself no token is needed, as long as the server listens on the loopback address only.",
+  arguments: [{ name: "dir", description: "The directory to serve" }],
+  flags: [
+    {
+      name: "listen",
+      short: "l",
+      value: "ADDRESS",
+      env: "FILESYNC_LISTEN",
+      default: `127.0.0.1:${DEFAULT_PORT}`,
+      description: "Listen on host:port; 0.0.0.0 takes every network, port 0 any free port",
+    },
+    {
+      name: "token-file",
+      value: "FILE",
+      env: "FILESYNC_TOKEN_FILE",
+      description:
+        `Keep the token in FILE, not in <dir>/.filesync/token; ${TOKEN_VARIABLE} can hold the token itself`,
+    },
+    {
+      name: "tls-cert",
+      value: "FILE",
+      env: "FILESYNC_TLS_CERT",
+      description: "Serve HTTPS with the certificate chain in FILE (PEM)",
+    },
+    {
+      name: "tls-key",
+      value: "FILE",
+      env: "FILESYNC_TLS_KEY",
+      description: "The private key of the certificate (PEM)",
+    },
+    LOG_FLAG,
+  ],
+  examples: [
+    { command: "filesync serve /srv/photos", does: "Take changes from this machine only" },
+    { command: "filesync serve /srv/photos --listen 0.0.0.0:7433", does: "Take changes from every network" },
+    { command: "filesync serve . --tls-cert cert.pem --tls-key key.pem -l 0.0.0.0:443", does: "Over HTTPS" },
+  ],
+  run: serve,
+};
+
+async function serve(invocation: Invocation, context: Context): Promise<number> {
+  const { clock, version, signal } = context;
+  const { hostname, port } = parseListen(invocation.flag("listen")!);
+  const tls = readTls(invocation);
+  using printer = openPrinter(invocation, context);
+  await using receiver = new LocalReceiver(invocation.arguments[0], { clock });
+  const directory = receiver.root.path;
+  const token = tokenFor(invocation, context, `${directory}/${STATE_DIRECTORY}/token`);
+  const app = createApp(receiver, {
+    clock,
+    version,
+    guard: { token: token.value, open: isLoopback(hostname) },
+    onBatch({ actions }, { before, results }, session) {
+      let sequence = before;
+      actions.forEach((action, i) => {
+        const result = results[i];
+        if (result.done) {
+          printer.report({
+            type: "received",
+            record: recordOf(action, ++sequence, clock.now()),
+            client: session?.client,
+          });
+        } else printer.report({ type: "problem", problem: result.problem });
+      });
+    },
+    onFailure(error) {
+      const { message, hint } = toFilesyncError("answer a request", error);
+      printer.report({ type: "notice", level: "warning", message, hint });
+    },
+  });
+  const listener = listen(app, { hostname, port, clock, tls });
+  const listening = {
+    type: "listening",
+    url: listener.url,
+    directory,
+    ...(token.isNew || invocation.has("json") ? { token: token.value } : {}),
+    ...(token.isNew ? { watchCommand: watchCommandFor(listener.url, hostname, token.value) } : {}),
+  } as const;
+  try {
+    printer.report(listening);
+    await untilReady(receiver, printer, signal);
+    await aborted(signal);
+  } finally {
+    await listener.close();
+  }
+  return EXIT.interrupted;
+}
+
+/** Tells what the first look at the tree found. */
+async function untilReady(receiver: LocalReceiver, printer: Printer, signal: AbortSignal): Promise<void> {
+  try {
+    const { problems } = await receiver.ready;
+    for (const problem of problems) printer.report({ type: "problem", problem });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+function recordOf(action: Action, sequence: number, time: number): HistoryRecord {
+  return {
+    sequence,
+    time,
+    what: action.type,
+    path: action.path,
+    ...(action.type === "move" ? { from: action.from } : {}),
+    ...(action.type === "put" ? { size: action.size, digest: action.digest } : {}),
+  };
+}
+
+function tokenFor(invocation: Invocation, context: Context, path: string): Token {
+  const value = context.environment(TOKEN_VARIABLE);
+  if (value && invocation.flag("token-file") === undefined) return { value, isNew: false };
+  return readOrMakeToken(invocation.flag("token-file") ?? path);
+}
+
+/** What to type on the other machine. */
+function watchCommandFor(url: string, hostname: string, token: string): string {
+  const everywhere = hostname === "0.0.0.0" || hostname === "::";
+  const address = everywhere ? url.replace(/\/\/(0\.0\.0\.0|\[::\])/, `//${Deno.hostname()}`) : url;
+  const plain = address.startsWith("http:") && !isLoopback(hostname) ? " --allow-plain-http" : "";
+  return `FILESYNC_TOKEN=${token} filesync watch <dir> --to ${address}${plain}`;
+}
+
+function parseListen(text: string): { hostname: string; port: number } {
+  const match = /^(?:(\[[0-9a-f:.]+\]|[^:\s]+):)?(\d+)$/i.exec(text) ??
+    /^(\[[0-9a-f:.]+\]|[^:\s]+)()$/i.exec(text);
+  if (match === null) {
+    throw usageError(`listen on "${text}"`, "it is not host:port", "Such as 127.0.0.1:7433 or 0.0.0.0:7433");
+  }
+  const [, host = "127.0.0.1", port] = match;
+  return {
+    hostname: host.replace(/^\[|\]$/g, ""),
+    port: port === "" ? DEFAULT_PORT : parseCount(port, "the port of --listen", { min: 0, max: 65_535 }),
+  };
+}
+
+function readTls(invocation: Invocation): { cert: string; key: string } | undefined {
+  const cert = invocation.flag("tls-cert");
+  const key = invocation.flag("tls-key");
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw usageError("serve HTTPS", "--tls-cert and --tls-key belong together", "Give both");
+  }
+  const read = (path: string) => {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch (error) {
+      throw toFilesyncError(`read "${path}"`, error);
+    }
+  };
+  return { cert: read(cert), key: read(key) };
+}

@@ -1,0 +1,195 @@
+/**
+ * Where the value of a flag comes from: the command line, else the environment
+ * (`FILESYNC_…`), else `filesync.toml`, else the table's default.
+ *
+ * ```toml
+ * [watch]
+ * to = "https://backup.example"
+ * ignore = ["*.tmp", "node_modules"]
+ * ```
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import { parse as parseToml, TomlError } from "smol-toml";
+import { osCode, toFilesyncError } from "../core/errors.ts";
+import { type Command, type Flag, flagsOf, type Invocation, type Setting } from "./command.ts";
+import type { CommandLine } from "./parse.ts";
+import { didYouMean } from "./suggest.ts";
+import { usageError } from "./usage_error.ts";
+
+/** Reads an environment variable. */
+export type Environment = (name: string) => string | undefined;
+
+/** Settings of a file, by command and flag. */
+export type SettingsFile = Record<string, unknown>;
+
+/** These ask about the program itself, so a file cannot set them. */
+const NOT_IN_FILE = new Set(["help", "version", "config", "debug"]);
+
+/** Where `filesync.toml` is looked for when nothing says otherwise; `undefined` without a home. */
+export function defaultSettingsPath(environment: Environment, os: string): string | undefined {
+  const home = environment("HOME");
+  const base = os === "windows"
+    ? environment("APPDATA")
+    : environment("XDG_CONFIG_HOME") || (home && join(home, ".config"));
+  return base ? join(base, "filesync", "filesync.toml") : undefined;
+}
+
+/**
+ * The settings in a file, or none when it does not exist and need not.
+ *
+ * @param required Whether the user named the file.
+ * @throws {FilesyncError} `usage` when it is not TOML or holds a section that is no command.
+ */
+export async function readSettingsFile(
+  path: string,
+  commands: readonly Command[],
+  required: boolean,
+): Promise<SettingsFile> {
+  const operation = `read the settings in ${JSON.stringify(path)}`;
+  let settings: SettingsFile;
+  try {
+    settings = parseToml(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof TomlError) {
+      const [what] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
+      throw usageError(operation, `line ${error.line}, column ${error.column}: ${what}`);
+    }
+    const absent = osCode(error) === "ENOENT" || osCode(error) === "ENOTDIR";
+    if (absent && !required) return {};
+    throw toFilesyncError(operation, error);
+  }
+  const names = commands.map((command) => command.name);
+  for (const [name, section] of Object.entries(settings)) {
+    if (names.includes(name) && isTable(section)) continue;
+    throw usageError(
+      operation,
+      isTable(section) ? `[${name}] is no command` : `"${name}" stands in no section`,
+      `${didYouMean(name, names, "")}Sections are named for commands, such as [${names[0]}]`,
+    );
+  }
+  return settings;
+}
+
+/**
+ * What the user asked for, from all sources.
+ *
+ * @throws {FilesyncError} `usage` for a value that does not fit its flag, an unknown name in
+ * the file's section, or a required flag that nothing gives.
+ */
+export function invocationOf(
+  command: Command,
+  line: Pick<CommandLine, "arguments" | "given">,
+  environment: Environment,
+  file: SettingsFile,
+): Invocation {
+  const flags = flagsOf(command);
+  const section = (file[command.name] ?? {}) as Record<string, unknown>;
+  checkNames(command, section, flags);
+  const settings = new Map<string, Setting>();
+  for (const flag of flags) {
+    const setting = settingOf(flag, line.given, environment, section, command);
+    if (setting !== undefined) settings.set(flag.name, setting);
+    else if (flag.required) {
+      const elsewhere = flag.env === undefined ? "" : ` or set ${flag.env}`;
+      throw usageError(
+        `run filesync ${command.name}`,
+        `--${flag.name} is missing`,
+        `Give --${flag.name} ${flag.value ?? ""}`.trimEnd() + elsewhere,
+      );
+    }
+  }
+  return createInvocation(flags, line.arguments, settings);
+}
+
+/** The value of one flag, without a command: for those that are needed before it runs. */
+export function settingOf(
+  flag: Flag,
+  given: ReadonlyMap<string, string[]>,
+  environment: Environment,
+  section: Record<string, unknown> = {},
+  command?: Command,
+): Setting | undefined {
+  const typed = given.get(flag.name);
+  if (typed !== undefined) return { values: typed, from: "flag" };
+  const inherited = flag.env === undefined ? undefined : environment(flag.env);
+  // An empty variable is how shells and unit files leave one unset.
+  if (inherited !== undefined && inherited !== "") {
+    return { values: fromEnvironment(flag, inherited), from: "environment" };
+  }
+  const written = section[flag.name];
+  if (written !== undefined) return { values: fromFile(flag, written, command?.name), from: "file" };
+  if (flag.default !== undefined) return { values: [flag.default], from: "default" };
+}
+
+function createInvocation(
+  flags: readonly Flag[],
+  words: string[],
+  settings: ReadonlyMap<string, Setting>,
+): Invocation {
+  const known = new Map(flags.map((flag) => [flag.name, flag]));
+  function flagNamed(name: string): Flag {
+    const flag = known.get(name);
+    if (flag === undefined) throw new TypeError(`This command's table has no flag "${name}"`);
+    return flag;
+  }
+  return {
+    arguments: words,
+    settings,
+    flag: (name) => settings.get(flagNamed(name).name)?.values.at(-1),
+    flags: (name) => [...settings.get(flagNamed(name).name)?.values ?? []],
+    has(name) {
+      const setting = settings.get(name);
+      if (flagNamed(name).value === undefined) return setting?.values[0] === "true";
+      return setting !== undefined && setting.from !== "default";
+    },
+  };
+}
+
+function fromEnvironment(flag: Flag, text: string): string[] {
+  if (flag.value !== undefined) {
+    return flag.repeat ? text.split("\n").filter((line) => line !== "") : [text];
+  }
+  if (/^(1|true|yes|on)$/i.test(text)) return ["true"];
+  if (/^(0|false|no|off)$/i.test(text)) return ["false"];
+  throw usageError(
+    `use ${JSON.stringify(text)} for ${flag.env}`,
+    "it is neither on nor off",
+    "Set it to 1 or 0",
+  );
+}
+
+function fromFile(flag: Flag, value: unknown, section: string | undefined): string[] {
+  const values = flag.repeat && Array.isArray(value) ? value : [value];
+  const wanted = flag.value === undefined ? ["boolean"] : ["string", "number"];
+  if (values.every((value) => wanted.includes(typeof value))) return values.map(String);
+  throw usageError(
+    `use "${flag.name}" of [${section}] in the settings file`,
+    `it is not ${flag.value === undefined ? "true or false" : "a text or a number"}`,
+    `Write ${flag.name} = ${example(flag)}`,
+  );
+}
+
+function example(flag: Flag): string {
+  if (flag.value === undefined) return "true";
+  return flag.repeat ? `["${flag.value}"]` : `"${flag.value}"`;
+}
+
+function checkNames(command: Command, section: Record<string, unknown>, flags: readonly Flag[]): void {
+  const names = flags.map((flag) => flag.name).filter((name) => !NOT_IN_FILE.has(name));
+  for (const name of Object.keys(section)) {
+    if (names.includes(name)) continue;
+    throw usageError(
+      `use "${name}" of [${command.name}] in the settings file`,
+      "there is no such setting",
+      `${
+        didYouMean(name, names)
+      }Settings are named like the flags that filesync ${command.name} --help lists`,
+    );
+  }
+}
+
+function isTable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}

@@ -1,0 +1,97 @@
+/** Where sources keep their state. @module */
+import { basename, join } from "@std/path";
+import { FilesyncError, osCode } from "../core/errors.ts";
+import { lockState } from "../database/lock.ts";
+import { SourceState, STATE_FILE, stateName } from "../sync/source_state.ts";
+import type { Context, Flag } from "./command.ts";
+import { usageError } from "./usage_error.ts";
+
+/** The flag that puts the state elsewhere. */
+export const STATE_FLAG: Flag = {
+  name: "state",
+  value: "DIR",
+  env: "FILESYNC_STATE",
+  description: "Keep the queue and what was seen in DIR, not in the user's state directory",
+};
+
+/** The directory that holds a state directory for every source and destination. */
+export function stateHome(context: Context): string {
+  const { environment } = context;
+  const given = environment("XDG_STATE_HOME") || environment("LOCALAPPDATA");
+  if (given) return join(given, "filesync");
+  const home = environment("HOME");
+  if (home) return join(home, ".local", "state", "filesync");
+  throw usageError(
+    "find a place for the state",
+    "neither XDG_STATE_HOME nor HOME is set",
+    "Name one with --state",
+  );
+}
+
+/** The state directory of pushing `source` (a real path) to `destination`. */
+export function stateDirectoryFor(context: Context, source: string, destination: string): string {
+  return join(stateHome(context), `${basename(source) || "root"}-${stateName(source, destination)}`);
+}
+
+/** What a state says of itself. */
+export interface KnownState extends Disposable {
+  state: SourceState;
+  source: string;
+  destination: string;
+  /** Whether a process works with it now. */
+  running: boolean;
+}
+
+/** Opens every state for reading, or only the one in `directory`. */
+export function openStates(context: Context, directory: string | undefined): KnownState[] {
+  const directories = directory === undefined ? stateDirectories(stateHome(context)) : [directory];
+  return directories.flatMap((path) => {
+    let state: SourceState;
+    try {
+      state = new SourceState(path, { clock: context.clock, readOnly: true });
+    } catch (error) {
+      if (directory === undefined && error instanceof FilesyncError && error.code === "not-found") return [];
+      throw error;
+    }
+    const source = state.index.meta("source") ?? "";
+    const destination = state.index.meta("destination") ?? "";
+    return [{
+      state,
+      source,
+      destination,
+      running: isRunning(path),
+      [Symbol.dispose]: () => state[Symbol.dispose](),
+    }];
+  });
+}
+
+function stateDirectories(home: string): string[] {
+  try {
+    return [...Deno.readDirSync(home)].flatMap(({ name }) => {
+      const path = join(home, name);
+      return hasState(path) ? [path] : [];
+    }).sort();
+  } catch (error) {
+    if (osCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function hasState(path: string): boolean {
+  try {
+    return Deno.statSync(join(path, STATE_FILE)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a process holds the lock of a state. */
+function isRunning(directory: string): boolean {
+  try {
+    using _lock = lockState(directory, "state");
+    return false;
+  } catch (error) {
+    if (error instanceof FilesyncError && error.code === "locked") return true;
+    throw error;
+  }
+}

@@ -1,0 +1,135 @@
+/** `filesync why`: why a path is, or is not, at the destination. @module */
+import { basename, dirname, join, resolve } from "@std/path";
+import { EXIT } from "../core/errors.ts";
+import { parsePath, type TreePath } from "../core/path.ts";
+import { IgnoreRules } from "../files/ignore_rules.ts";
+import { TreeRoot } from "../files/tree_root.ts";
+import { isUnchanged } from "../index/unchanged.ts";
+import type { Command, Context, Invocation } from "./command.ts";
+import { jsonLine } from "./json_printer.ts";
+import { quotePath, visible } from "./quote.ts";
+import { formatDuration } from "./sizes.ts";
+import { type KnownState, openStates, STATE_FLAG } from "./state_home.ts";
+import { usageError } from "./usage_error.ts";
+
+export const whyCommand: Command = {
+  name: "why",
+  summary: "Say why a path is, or is not, in step",
+  description:
+    "Names the cause and the next step: a rule that leaves the path out, a problem and when it is tried again, a place in the queue. The exit code is 1 when something must be done about it.",
+  arguments: [{ name: "path", description: "A file, directory or link of a watched directory" }],
+  flags: [STATE_FLAG],
+  examples: [{ command: "filesync why ~/photos/2024/a.jpg", does: "Tell where this picture stands" }],
+  run: why,
+};
+
+/** What is known of a path. */
+interface Answer {
+  type: "why";
+  path: string;
+  destination: string;
+  verdict: "in step" | "ignored" | "waiting" | "problem" | "not seen" | "gone";
+  reason: string;
+  next?: string;
+}
+
+function why(invocation: Invocation, context: Context): Promise<number> {
+  const [text] = invocation.arguments;
+  const absolute = realParent(resolve(Deno.cwd(), text));
+  const answers: Answer[] = [];
+  for (const known of openStates(context, invocation.flag("state"))) {
+    using _known = known;
+    if (known.source === "" || !absolute.startsWith(`${known.source}/`)) continue;
+    answers.push(explain(known, parsePath(absolute.slice(known.source.length + 1)), context));
+  }
+  if (answers.length === 0) {
+    throw usageError(
+      `explain "${text}"`,
+      "it lies in no directory that is watched from here",
+      "See the watched directories with: filesync status",
+    );
+  }
+  for (const answer of answers) {
+    context.stdout.write(invocation.has("json") ? jsonLine(context.clock.now(), answer) : textOf(answer));
+  }
+  return Promise.resolve(answers.some(({ verdict }) => verdict === "problem") ? EXIT.problems : EXIT.done);
+}
+
+function explain(
+  { state, source, destination, running }: KnownState,
+  path: TreePath,
+  { clock }: Context,
+): Answer {
+  const answer = (verdict: Answer["verdict"], reason: string, next?: string): Answer => ({
+    type: "why",
+    path: join(source, path),
+    destination,
+    verdict,
+    reason,
+    ...(next === undefined ? {} : { next }),
+  });
+  const now = clock.now();
+  const start = running ? undefined : `Start it: filesync watch ${quotePath(source)} --to ${destination}`;
+
+  const problem = state.problems().find(({ problem }) => problem.path === path)?.problem;
+  if (problem !== undefined) return answer("problem", problem.message, problem.hint);
+
+  const queued = state.queue.about(path);
+  const failing = queued.find(({ error }) => error !== undefined);
+  if (failing !== undefined) {
+    const { error, readyAt, attempts } = failing;
+    const when = error!.permanent
+      ? "it is tried again when the file changes"
+      : `tried ${attempts} times, next try ${readyAt <= now ? "now" : `in ${formatDuration(readyAt - now)}`}`;
+    return answer("problem", `${error!.message}; ${when}`, error!.hint ?? start);
+  }
+  if (queued.length > 0) {
+    const connection = JSON.parse(state.index.meta("connection") ?? "{}");
+    const reason = connection.state === "offline"
+      ? `The receiver is out of reach (${connection.detail}); ${
+        queued[0].action.type
+      } waits in the queue of ${state.queue.size}`
+      : `Its ${queued[0].action.type} waits in the queue of ${state.queue.size}`;
+    return answer("waiting", reason, start);
+  }
+
+  using root = TreeRoot.open(source);
+  using anchor = root.anchor();
+  const stat = anchor.lstat(path);
+  const known = state.index.get(path);
+  const rule = IgnoreRules.load(root).ruleFor(path, (stat?.kind ?? known?.kind) === "directory");
+  if (rule !== undefined) {
+    return answer(
+      "ignored",
+      `The pattern "${rule.pattern}" in ${rule.file} leaves it out`,
+      `Change ${rule.file}`,
+    );
+  }
+  if (stat === undefined) {
+    return known === undefined
+      ? answer("gone", "It does not exist, and nothing is known of it")
+      : answer("waiting", "It was removed, and that has not been noticed yet", start);
+  }
+  if (known === undefined) {
+    return answer("not seen", "It has not been looked at yet, or is left out by --ignore", start);
+  }
+  if (known.kind !== "directory" && !isUnchanged(known, stat)) {
+    return answer("waiting", "It changed since it was pushed, and that has not been noticed yet", start);
+  }
+  return answer("in step", `The receiver has it; last looked at ${formatDuration(now - known.lookedAt)} ago`);
+}
+
+function textOf({ path, destination, verdict, reason, next }: Answer): string {
+  const lines = [`${quotePath(path)} → ${visible(destination)}: ${verdict}`, `  ${visible(reason)}`];
+  if (next !== undefined) lines.push(`  ${visible(next)}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** The real path of what holds `path`, with the last name as it is: the path may be a link, or gone. */
+function realParent(path: string): string {
+  try {
+    return join(Deno.realPathSync(dirname(path)), basename(path));
+  } catch {
+    return path;
+  }
+}

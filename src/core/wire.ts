@@ -1,0 +1,128 @@
+/**
+ * What both ends of the wire say to each other, version 1. The shapes are
+ * checked where they come in; what passes is of the program's own types.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import type { Action } from "./action.ts";
+import { type Digest, isDigest } from "./digest.ts";
+import { FilesyncError } from "./errors.ts";
+import { pathFault, type TreePath } from "./path.ts";
+
+/** The version of the protocol; ends that differ in it refuse each other. */
+export const PROTOCOL = 1;
+
+/** Names the client's session, in requests. */
+export const SESSION_HEADER = "Filesync-Session";
+
+/** The media type of a list with one JSON value a line. */
+export const LINES_TYPE = "application/x-ndjson";
+
+/** `urn:filesync:problem:<code>` is the `type` of a problem document. */
+export const PROBLEM_TYPE = "application/problem+json";
+
+/** A point in time that a file system can hold: milliseconds, within 300,000 years of the epoch. */
+const time = v.pipe(v.number(), v.integer(), v.minValue(-8.64e15), v.maxValue(8.64e15));
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const mode = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0o7777));
+const digest = v.custom<Digest>(isDigest, "is not 64 lower-case hexadecimal digits");
+/** Most bytes of a link's target: `PATH_MAX` of Linux. */
+const target = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxBytes(4095),
+  v.check((text) => !text.includes("\0"), "has NUL"),
+);
+
+/** A path; the reason in the message is {@linkcode pathFault}'s. */
+export const pathSchema: v.GenericSchema<unknown, TreePath> = v.pipe(
+  v.string(),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const fault = pathFault(dataset.value);
+    if (fault === undefined) return dataset.value as TreePath;
+    addIssue({ message: fault });
+    return NEVER;
+  }),
+);
+
+/** One action. */
+export const actionSchema: v.GenericSchema<unknown, Action> = v.variant("type", [
+  v.object({ type: v.literal("put"), path: pathSchema, size, mtime: time, mode, digest }),
+  v.object({ type: v.literal("directory"), path: pathSchema, mtime: time, mode }),
+  v.object({ type: v.literal("symlink"), path: pathSchema, mtime: time, target }),
+  v.object({ type: v.literal("remove"), path: pathSchema }),
+  v.object({ type: v.literal("move"), path: pathSchema, from: pathSchema }),
+]);
+
+/** The header of the first frame of a batch; the content of small files follows, one a frame. */
+export const batchHeaderSchema = v.object({
+  key: v.pipe(v.string(), v.minLength(8), v.maxLength(100)),
+  actions: v.array(actionSchema),
+});
+
+/** The header of a frame that carries content: a chunk, or a whole small file. */
+export const contentHeaderSchema = v.object({ digest });
+
+/** The header of a frame that offers content; its packed manifest is the frame's content when `chunked`. */
+export const offerHeaderSchema = v.object({ digest, size, chunked: v.boolean() });
+
+/** What a client says when it comes. */
+export const helloSchema = v.object({
+  protocol: v.number(),
+  /** Shown to people: `user@host:/directory`. */
+  client: v.optional(v.pipe(v.string(), v.maxLength(300)), ""),
+  version: v.optional(v.pipe(v.string(), v.maxLength(50)), ""),
+});
+
+/** The body of `POST /v1/move`. */
+export const moveSchema = v.object({ from: pathSchema, to: pathSchema });
+
+/** The query of `GET /v1/history`. */
+export const historyQuerySchema = v.object({
+  under: v.optional(pathSchema),
+  before: v.optional(v.pipe(v.string(), v.digits(), v.toNumber())),
+  limit: v.optional(v.pipe(v.string(), v.digits(), v.toNumber(), v.minValue(1), v.maxValue(10_000))),
+});
+
+/** What is missing of an offer, on the wire: positions in the manifest as half-open ranges. */
+export type WireNeed = "nothing" | "whole" | [start: number, end: number][];
+
+/** Positions as half-open ranges. `positions` must rise. */
+export function toRanges(positions: readonly number[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const position of positions) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === position) last[1]++;
+    else ranges.push([position, position + 1]);
+  }
+  return ranges;
+}
+
+/** The positions in half-open ranges. */
+export function fromRanges(ranges: readonly [number, number][]): number[] {
+  return ranges.flatMap(([start, end]) => Array.from({ length: end - start }, (_, i) => start + i));
+}
+
+/**
+ * Checks a value that came over the wire.
+ *
+ * @throws {FilesyncError} `bad-request`, or `bad-path` when it is a path that is at fault.
+ */
+export function parseWire<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: string): T {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  throw wireFault(what, result.issues);
+}
+
+/** The error that the first of `issues` is. */
+export function wireFault(what: string, issues: readonly v.BaseIssue<unknown>[]): FilesyncError {
+  const issue = issues[0];
+  const where = v.getDotPath(issue);
+  return new FilesyncError({
+    code: issue.type === "raw_transform" ? "bad-path" : "bad-request",
+    operation: `read ${what}`,
+    reason: (where === null ? "" : `${where}: `) + issue.message,
+    permanent: true,
+  });
+}

@@ -1,0 +1,156 @@
+/**
+ * SQLite databases, opened the one way the program opens them. {@linkcode openDatabase}
+ * brings a file to the newest schema, {@linkcode transaction} groups statements, and
+ * {@linkcode toDatabaseError} says in the program's words what SQLite threw.
+ *
+ * @module
+ */
+import { DatabaseSync } from "node:sqlite";
+import { dirname } from "@std/path";
+import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
+
+/** How long a statement waits for another process's write, milliseconds. */
+const BUSY_TIMEOUT = 5_000;
+
+/** Settings of {@linkcode openDatabase}. */
+export interface DatabaseOptions {
+  /** What the database is, for messages: `"queue"`. */
+  name: string;
+  /**
+   * SQL scripts, oldest first; number n brings `user_version` n to n + 1. One that was released
+   * is never edited again.
+   */
+  migrations: readonly string[];
+  /** `NORMAL` may lose the last commits in a power cut, but never the database. @default {"FULL"} */
+  synchronous?: "FULL" | "NORMAL";
+  /** Whether it is only looked at, perhaps while another process writes. @default {false} */
+  readOnly?: boolean;
+}
+
+/**
+ * Opens the database at `path` in WAL mode, and makes it, and its directory, for this user
+ * alone when they are missing.
+ *
+ * @throws {FilesyncError} `upgrade` when a newer version wrote it (or, read-only, when an older
+ * one did); `not-found` when it is read-only and missing; and whatever
+ * {@linkcode toDatabaseError} makes of a file that is damaged or out of reach.
+ */
+export function openDatabase(path: string, options: DatabaseOptions): DatabaseSync {
+  const { name, migrations, synchronous = "FULL", readOnly = false } = options;
+  const operation = `open the ${name} database ${JSON.stringify(path)}`;
+  let db: DatabaseSync | undefined;
+  try {
+    if (readOnly) {
+      Deno.statSync(path);
+    } else {
+      Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      // SQLite would make it readable to all; its -wal and -shm take over the mode of the file.
+      Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
+    }
+    db = new DatabaseSync(path, { readOnly });
+    db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+    db.exec("PRAGMA foreign_keys = ON");
+    if (!readOnly) db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`);
+    migrate(db, migrations, operation, readOnly);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw toDatabaseError(operation, error);
+  }
+}
+
+function migrate(db: DatabaseSync, migrations: readonly string[], operation: string, readOnly: boolean) {
+  const found = versionOf(db);
+  if (found > migrations.length || (readOnly && found < migrations.length)) {
+    const newer = found > migrations.length;
+    throw new FilesyncError({
+      code: "upgrade",
+      operation,
+      reason: `it has schema version ${found}, and this filesync knows version ${migrations.length}`,
+      hint: newer
+        ? "Upgrade filesync to the version that wrote it"
+        : "Restart the running filesync with this version; that brings it up to date",
+      permanent: true,
+    });
+  }
+  for (let version = found; version < migrations.length; version++) {
+    transaction(db, () => {
+      // Another process may have done this step while we waited for the write lock.
+      if (versionOf(db) !== version) return;
+      db.exec(migrations[version]);
+      db.exec(`PRAGMA user_version = ${version + 1}`);
+    });
+  }
+}
+
+function versionOf(db: DatabaseSync): number {
+  return db.prepare("PRAGMA user_version").get()!.user_version as number;
+}
+
+/**
+ * Runs `fn` in one transaction that holds the write lock from its start, so that it cannot fail
+ * half-way for another writer. Commits when `fn` returns, rolls back when it throws.
+ *
+ * Within another transaction it is a savepoint of that one: what `fn` did is undone when `fn`
+ * throws, and is durable only when the outermost commits. `fn` must not be asynchronous.
+ *
+ * @throws Whatever `fn` throws; errors of SQLite as {@linkcode toDatabaseError} makes them.
+ */
+export function transaction<T>(db: DatabaseSync, fn: () => T): T {
+  const nested = db.isTransaction;
+  try {
+    db.exec(nested ? "SAVEPOINT nested" : "BEGIN IMMEDIATE");
+    try {
+      const result = fn();
+      db.exec(nested ? "RELEASE nested" : "COMMIT");
+      return result;
+    } catch (error) {
+      // SQLite itself rolls back after some errors, such as a full disk.
+      if (db.isTransaction) db.exec(nested ? "ROLLBACK TO nested; RELEASE nested" : "ROLLBACK");
+      throw error;
+    }
+  } catch (error) {
+    if (!isDatabaseError(error)) throw error;
+    throw toDatabaseError(`write the database ${JSON.stringify(db.location() ?? "in memory")}`, error);
+  }
+}
+
+const DAMAGED = "Move the file away; filesync makes a new one and compares everything again";
+
+/** What SQLite's own texts mean; `exec` gives no number, so the text (of `sqlite3_errstr`) is the key. */
+const MEANINGS: [text: string, code: ErrorCode, reason: string, permanent: boolean, hint?: string][] = [
+  [
+    "database or disk is full",
+    "disk-full",
+    "the disk is full",
+    false,
+    "Free some space; it will be tried again",
+  ],
+  ["file is not a database", "io", "the file is not a database", true, DAMAGED],
+  ["database disk image is malformed", "io", "the database is damaged", true, DAMAGED],
+  ["database is locked", "locked", "another process keeps it locked", false, "Stop the other process"],
+  ["attempt to write a readonly database", "read-only", "it is read-only", true, "Make it writable"],
+  [
+    "unable to open database file",
+    "io",
+    "it cannot be opened",
+    false,
+    "Check its permissions and its directory's",
+  ],
+];
+
+/** Turns what `node:sqlite` threw into a {@linkcode FilesyncError}; passes one on unchanged. */
+export function toDatabaseError(operation: string, error: unknown): FilesyncError {
+  if (isDatabaseError(error)) {
+    const meaning = MEANINGS.find(([text]) => error.message.includes(text));
+    if (meaning !== undefined) {
+      const [, code, reason, permanent, hint] = meaning;
+      return new FilesyncError({ code, operation, reason, permanent, hint, cause: error });
+    }
+  }
+  return toFilesyncError(operation, error);
+}
+
+function isDatabaseError(error: unknown): error is Error {
+  return error instanceof Error && (error as { code?: unknown }).code === "ERR_SQLITE_ERROR";
+}

@@ -1,0 +1,184 @@
+/**
+ * Brings the index of a tree up to date with the disk: what was added, changed
+ * or removed behind the program's back is found by size, times and inode, and
+ * only that is read.
+ *
+ * @module
+ */
+import type { DescribePool } from "../chunking/describe_pool.ts";
+import type { FileContent } from "../chunking/describe.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Entry } from "../core/entry.ts";
+import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
+import { childOf, nameFault, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import { type Problem, problemOf } from "../core/problem.ts";
+import type { Stat } from "../files/stat.ts";
+import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
+import type { TreeIndex } from "./tree_index.ts";
+import { isUnchanged } from "./unchanged.ts";
+
+/** How far a refresh has come. */
+export interface RefreshProgress {
+  /** Entries met so far. */
+  seen: number;
+  /** Files whose content was read, and their bytes. */
+  read: number;
+  readBytes: number;
+}
+
+/** What a refresh found. */
+export interface RefreshResult extends RefreshProgress {
+  changed: number;
+  removed: number;
+  /** What could not be read; it is not in the index. */
+  problems: Problem[];
+}
+
+/** What {@linkcode refresh} needs. */
+export interface RefreshOptions {
+  clock: Clock;
+  pool: DescribePool;
+  signal?: AbortSignal;
+  onProgress?: (progress: RefreshProgress) => void;
+}
+
+/** Files described and recorded in one go. */
+const GROUP = 256;
+
+/** A file to be read, and how it looked just before. */
+interface Candidate {
+  path: TreePath;
+  stat: Stat;
+  lookedAt: number;
+}
+
+/**
+ * Brings `index` up to date with the tree at `root`. A directory that cannot be listed is a
+ * problem, and nothing below it is judged removed.
+ */
+export async function refresh(
+  root: TreeRoot,
+  index: TreeIndex,
+  options: RefreshOptions,
+): Promise<RefreshResult> {
+  const { clock, signal } = options;
+  const first = index.meta("refreshed") === undefined;
+  const result: RefreshResult = { seen: 0, read: 0, readBytes: 0, changed: 0, removed: 0, problems: [] };
+  const directories: TreePath[] = [ROOT];
+  const entries: Candidate[] = [];
+  const files: Candidate[] = [];
+  const gone: TreePath[] = [];
+
+  const note = (what: "found" | "found-gone", entry: Pick<Entry, "path"> & Partial<FileContent>) => {
+    if (first) return index.skipSequence(1);
+    index.record({ time: clock.now(), what, path: entry.path, size: entry.size, digest: entry.digest });
+  };
+
+  const flush = async () => {
+    using anchor = root.anchor();
+    const described = await describeAll(anchor, files.splice(0), options.pool, result.problems);
+    const others = entries.splice(0);
+    index.transaction(() => {
+      for (const path of gone.splice(0)) {
+        index.remove(path);
+        result.removed++;
+        note("found-gone", { path });
+      }
+      for (const { path, stat, lookedAt } of others) {
+        const entry = entryOf(anchor, path, stat);
+        if (entry === undefined) continue;
+        index.put(entry, { ...stat, lookedAt });
+        result.changed++;
+        note("found", { path });
+      }
+      for (const { candidate: { path, stat, lookedAt }, content } of described) {
+        const { mtime, mode } = stat;
+        index.put(
+          { kind: "file", path, size: content.size, mtime, mode, digest: content.digest },
+          { ...stat, lookedAt },
+          content.packedManifest,
+        );
+        result.read++;
+        result.readBytes += content.size;
+        result.changed++;
+        note("found", { path, size: content.size, digest: content.digest });
+      }
+    });
+    options.onProgress?.(result);
+    // Lets a server answer while a big tree is read.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  };
+
+  for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+    signal?.throwIfAborted();
+    using anchor = root.anchor();
+    let names: string[];
+    try {
+      names = anchor.list(directory);
+    } catch (error) {
+      result.problems.push(problemOf(toFilesyncError(`list "${directory}"`, error), directory));
+      continue;
+    }
+    const known = new Map(index.children(directory).map((entry) => [entry.path, entry]));
+    for (const name of names) {
+      if (name === STATE_DIRECTORY) continue;
+      const fault = nameFault(name);
+      const path = childOf(directory, name);
+      if (fault !== undefined) {
+        result.problems.push(problemOf(new PathError(path, fault), path));
+        continue;
+      }
+      const lookedAt = clock.now();
+      const stat = anchor.lstat(path);
+      if (stat === undefined || stat.kind === "other") continue;
+      result.seen++;
+      const before = known.get(path);
+      known.delete(path);
+      if (stat.kind === "directory") directories.push(path);
+      if (before !== undefined && isUnchanged(before, stat)) continue;
+      if (before !== undefined && before.kind !== stat.kind) gone.push(path);
+      (stat.kind === "file" ? files : entries).push({ path, stat, lookedAt });
+      if (files.length + entries.length >= GROUP) await flush();
+    }
+    gone.push(...known.keys());
+  }
+  await flush();
+  index.setMeta("refreshed", String(clock.now()));
+  return result;
+}
+
+function entryOf(anchor: Anchor, path: TreePath, stat: Stat): Entry | undefined {
+  const { mtime, mode } = stat;
+  if (stat.kind === "directory") return { kind: "directory", path, mtime, mode };
+  try {
+    return { kind: "symlink", path, mtime, target: anchor.readLink(path) };
+  } catch (error) {
+    // Gone since it was listed: the next refresh judges.
+    if (error instanceof FilesyncError) return undefined;
+    throw error;
+  }
+}
+
+async function describeAll(
+  anchor: Anchor,
+  candidates: Candidate[],
+  pool: DescribePool,
+  problems: Problem[],
+): Promise<{ candidate: Candidate; content: FileContent }[]> {
+  using opened = new DisposableStack();
+  const readable: { candidate: Candidate; file: OpenFile }[] = [];
+  for (const candidate of candidates) {
+    try {
+      readable.push({ candidate, file: opened.use(anchor.openRead(candidate.path)) });
+    } catch (error) {
+      problems.push(problemOf(toFilesyncError(`read "${candidate.path}"`, error), candidate.path));
+    }
+  }
+  const contents = await pool.describeMany(readable.map(({ file }) => file.nativePath));
+  return readable.flatMap(({ candidate }, i) => {
+    const content = contents[i];
+    if (!(content instanceof FilesyncError)) return [{ candidate, content }];
+    problems.push(problemOf(content, candidate.path));
+    return [];
+  });
+}

@@ -1,0 +1,382 @@
+/**
+ * The index of a tree: what stands at every path, which paths hold a content,
+ * and where every chunk can be found. It only remembers; the disk is the truth.
+ * A destination keeps one of what it holds; a source keeps one of what it has
+ * seen and handed to its queue.
+ *
+ * @module
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { type ChunkRef, packManifest, unpackManifest } from "../core/chunk.ts";
+import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
+import type { Entry } from "../core/entry.ts";
+import { rangeBelow, ROOT, type TreePath } from "../core/path.ts";
+import { transaction } from "../database/open.ts";
+
+/** How an entry looked on disk when it was recorded. */
+export interface Look {
+  /** Milliseconds, as the file system gives it (whole seconds on some). */
+  ctime: number;
+  dev: number;
+  ino: number;
+  /** Milliseconds since the epoch. */
+  lookedAt: number;
+}
+
+/** An entry together with how it looked. */
+export type IndexedEntry = Entry & Look;
+
+/** Where the bytes of a chunk are: in any file that has the content. */
+export interface ChunkPlace {
+  content: Digest;
+  /** First byte of the chunk in the content. */
+  start: number;
+}
+
+/** One row of the history. */
+export interface HistoryRow {
+  sequence: number;
+  time: number;
+  what: string;
+  path: TreePath;
+  from?: TreePath;
+  size?: number;
+  digest?: Digest;
+}
+
+interface EntryRow {
+  path: TreePath;
+  kind: Entry["kind"];
+  size: number;
+  mtime: number;
+  mode: number;
+  target: string | null;
+  digest: Uint8Array | null;
+  ctime: number;
+  dev: number;
+  ino: number;
+  looked_at: number;
+}
+
+const SELECT_ENTRY = `
+  SELECT path, kind, entries.size, mtime, mode, target, digest, ctime, dev, ino, looked_at
+  FROM entries LEFT JOIN contents ON contents.id = entries.content`;
+
+/** Greater than every path: in SQLite a blob sorts after all text. */
+const BEYOND_ALL_PATHS = new Uint8Array([0xff]);
+
+/** Rows read at once by iterations, so that a writer never waits for a slow reader. */
+const PAGE = 1_000;
+
+/** See the module's comment. All methods are synchronous; wrap several in {@linkcode TreeIndex.transaction}. */
+export class TreeIndex implements Disposable {
+  readonly db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #sequence: number;
+
+  /** @param db A database with the tables of `INDEX_MIGRATIONS`; closed with the index. */
+  constructor(db: DatabaseSync) {
+    this.db = db;
+    if (this.meta("index_id") === undefined) this.setMeta("index_id", crypto.randomUUID());
+    const row = this.sql("SELECT max(sequence) AS last FROM history").get() as { last: number | null };
+    this.#sequence = Math.max(row.last ?? 0, Number(this.meta("sequence") ?? 0));
+  }
+
+  /** Names this index for good. */
+  get id(): string {
+    return this.meta("index_id")!;
+  }
+
+  /** Grows by one with every change. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Runs `change` so that all of it is recorded, durably, or nothing. */
+  transaction<T>(change: () => T): T {
+    const before = this.#sequence;
+    try {
+      return transaction(this.db, change);
+    } catch (error) {
+      this.#sequence = before;
+      throw error;
+    }
+  }
+
+  /** A remembered setting. */
+  meta(key: string): string | undefined {
+    return (this.sql("SELECT value FROM meta WHERE key = ?").get(key) as { value: string } | undefined)
+      ?.value;
+  }
+
+  /** Remembers a setting. */
+  setMeta(key: string, value: string): void {
+    this.sql("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value").run(
+      key,
+      value,
+    );
+  }
+
+  /** What stands at `path`. */
+  get(path: TreePath): IndexedEntry | undefined {
+    const row = this.sql(`${SELECT_ENTRY} WHERE path = ?`).get(path) as EntryRow | undefined;
+    return row && toEntry(row);
+  }
+
+  /** What stands directly in `directory`. */
+  children(directory: TreePath): IndexedEntry[] {
+    const { low: first, high } = rangeOf(directory);
+    const rows: IndexedEntry[] = [];
+    // Skips from child to child instead of reading whole subtrees.
+    const next = this.sql(`${SELECT_ENTRY} WHERE path >= ? AND path < ? ORDER BY path LIMIT 1`);
+    const prefix = directory === ROOT ? 0 : directory.length + 1;
+    for (let low = first;;) {
+      const row = next.get(low, high) as EntryRow | undefined;
+      if (row === undefined) return rows;
+      const slash = row.path.indexOf("/", prefix);
+      if (slash < 0) {
+        rows.push(toEntry(row));
+        low = `${row.path}\0`;
+      } else {
+        // Everything below a child has been met after the child itself.
+        low = `${row.path.slice(0, slash)}0`;
+      }
+    }
+  }
+
+  /** Every entry, parents before what they hold. Changes made meanwhile may or may not be met. */
+  *entries(): Generator<IndexedEntry> {
+    const page = this.sql(`${SELECT_ENTRY} WHERE path > ? ORDER BY path LIMIT ${PAGE}`);
+    for (let last = "";;) {
+      const rows = page.all(last) as unknown as EntryRow[];
+      if (rows.length === 0) return;
+      for (const row of rows) yield toEntry(row);
+      last = rows.at(-1)!.path;
+    }
+  }
+
+  /** `path`, when something stands there, and every path below it; parents before what they hold. */
+  pathsWithin(path: TreePath): TreePath[] {
+    const { low, high } = rangeBelow(path);
+    const rows = this.sql("SELECT path FROM entries WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path")
+      .all(path, low, high) as { path: TreePath }[];
+    return rows.map((row) => row.path);
+  }
+
+  /** How many entries {@linkcode pathsWithin} gives. */
+  countWithin(path: TreePath): number {
+    const { low, high } = rangeBelow(path);
+    const row = this.sql("SELECT count(*) AS n FROM entries WHERE path = ? OR (path >= ? AND path < ?)")
+      .get(path, low, high) as { n: number };
+    return row.n;
+  }
+
+  /** How many entries there are, and their bytes. */
+  count(): { entries: number; bytes: number } {
+    return this.sql("SELECT count(*) AS entries, coalesce(sum(size), 0) AS bytes FROM entries")
+      .get() as { entries: number; bytes: number };
+  }
+
+  /**
+   * Records what stands at a path now.
+   *
+   * @param packedManifest The chunks of a file's content, needed when the content is new here.
+   */
+  put(entry: Entry, look: Look, packedManifest?: Uint8Array): void {
+    const old = this.#contentOf(entry.path);
+    const content = entry.kind === "file" ? this.#contentFor(entry.digest, entry.size, packedManifest) : null;
+    this.sql(`
+      INSERT INTO entries (path, kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, size = excluded.size, mtime = excluded.mtime,
+        mode = excluded.mode, target = excluded.target, content = excluded.content, ctime = excluded.ctime,
+        dev = excluded.dev, ino = excluded.ino, looked_at = excluded.looked_at`).run(
+      entry.path,
+      entry.kind,
+      entry.kind === "file" ? entry.size : 0,
+      entry.mtime,
+      entry.kind === "symlink" ? 0 : entry.mode,
+      entry.kind === "symlink" ? entry.target : null,
+      content,
+      look.ctime,
+      look.dev,
+      look.ino,
+      look.lookedAt,
+    );
+    if (old !== null && old !== content) this.#dropContentIfUnused(old);
+  }
+
+  /** Forgets `path` and everything below it. */
+  remove(path: TreePath): void {
+    const { low, high } = rangeBelow(path);
+    const contents = this.sql(
+      "SELECT DISTINCT content FROM entries WHERE content IS NOT NULL AND (path = ? OR (path >= ? AND path < ?))",
+    ).all(path, low, high) as { content: number }[];
+    this.sql("DELETE FROM entries WHERE path = ? OR (path >= ? AND path < ?)").run(path, low, high);
+    for (const { content } of contents) this.#dropContentIfUnused(content);
+  }
+
+  /** Renames `from`, with everything below it, to `to`. What was recorded at `to` is forgotten. */
+  move(from: TreePath, to: TreePath): void {
+    this.remove(to);
+    const { low, high } = rangeBelow(from);
+    this.sql("UPDATE entries SET path = ? || substr(path, ?) WHERE path = ? OR (path >= ? AND path < ?)")
+      // substr counts characters, as code points: SQLite measures both sides the same way.
+      .run(to, [...from].length + 1, from, low, high);
+  }
+
+  /** The paths that hold a content. */
+  pathsWith(digest: Digest, limit = 100): TreePath[] {
+    const rows = this.sql(`
+      SELECT path FROM entries JOIN contents ON contents.id = entries.content WHERE digest = ? LIMIT ?`)
+      .all(digestToBytes(digest), limit) as { path: TreePath }[];
+    return rows.map(({ path }) => path);
+  }
+
+  /** Whether any path holds a content. */
+  hasContent(digest: Digest): boolean {
+    return this.sql("SELECT 1 FROM contents WHERE digest = ?").get(digestToBytes(digest)) !== undefined;
+  }
+
+  /** The entries that had this inode when they were looked at. */
+  byInode({ dev, ino }: { dev: number; ino: number }): IndexedEntry[] {
+    const rows = this.sql(`${SELECT_ENTRY} WHERE ino = ? AND dev = ? LIMIT 16`).all(
+      ino,
+      dev,
+    ) as unknown as EntryRow[];
+    return rows.map(toEntry);
+  }
+
+  /** The packed manifest of a content, when any path holds it. */
+  manifestOf(digest: Digest): Uint8Array<ArrayBuffer> | undefined {
+    const content = this.sql("SELECT id, size FROM contents WHERE digest = ?").get(digestToBytes(digest)) as
+      | { id: number; size: number }
+      | undefined;
+    if (content === undefined) return undefined;
+    const rows = this.sql("SELECT digest, length FROM chunks WHERE content = ? ORDER BY start")
+      .all(content.id) as { digest: Uint8Array; length: number }[];
+    const chunks = rows.map((row): ChunkRef => ({ digest: digestFromBytes(row.digest), length: row.length }));
+    if (chunks.length === 0 && content.size > 0) chunks.push({ digest, length: content.size });
+    return packManifest(chunks);
+  }
+
+  /** Where the bytes of a chunk are. */
+  placeOf(chunk: Digest): ChunkPlace | undefined {
+    const bytes = digestToBytes(chunk);
+    if (this.sql("SELECT 1 FROM contents WHERE digest = ?").get(bytes)) return { content: chunk, start: 0 };
+    const row = this.sql(`
+      SELECT contents.digest, chunks.start FROM chunks JOIN contents ON contents.id = chunks.content
+      WHERE chunks.digest = ? LIMIT 1`).get(bytes) as { digest: Uint8Array; start: number } | undefined;
+    return row && { content: digestFromBytes(row.digest), start: row.start };
+  }
+
+  /** Counts one change and writes it into the history. */
+  record(row: Omit<HistoryRow, "sequence">): number {
+    this.#sequence++;
+    this.sql(
+      "INSERT INTO history (sequence, time, what, path, from_path, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    ).run(
+      this.#sequence,
+      row.time,
+      row.what,
+      row.path,
+      row.from ?? null,
+      row.size ?? null,
+      row.digest === undefined ? null : digestToBytes(row.digest),
+    );
+    return this.#sequence;
+  }
+
+  /** Counts changes that are too many to be worth a line of history each. */
+  skipSequence(changes: number): void {
+    this.#sequence += changes;
+    this.setMeta("sequence", String(this.#sequence));
+  }
+
+  /** The history, newest first. */
+  history(query: { under?: TreePath; before?: number; limit?: number }): HistoryRow[] {
+    const under = query.under ?? ROOT;
+    const { low, high } = rangeOf(under);
+    const rows = this.sql(`
+      SELECT sequence, time, what, path, from_path, size, digest FROM history
+      WHERE sequence < ? AND (path = ? OR from_path = ? OR (path >= ? AND path < ?))
+      ORDER BY sequence DESC LIMIT ?`)
+      .all(query.before ?? Number.MAX_SAFE_INTEGER, under, under, low, high, query.limit ?? 100) as {
+        sequence: number;
+        time: number;
+        what: string;
+        path: TreePath;
+        from_path: TreePath | null;
+        size: number | null;
+        digest: Uint8Array | null;
+      }[];
+    return rows.map(({ from_path, size, digest, ...row }) => ({
+      ...row,
+      ...(from_path === null ? {} : { from: from_path }),
+      ...(size === null ? {} : { size }),
+      ...(digest === null ? {} : { digest: digestFromBytes(digest) }),
+    }));
+  }
+
+  [Symbol.dispose](): void {
+    if (this.db.isOpen) this.db.close();
+  }
+
+  #contentOf(path: TreePath): number | null {
+    const row = this.sql("SELECT content FROM entries WHERE path = ?").get(path) as
+      | { content: number | null }
+      | undefined;
+    return row?.content ?? null;
+  }
+
+  #contentFor(digest: Digest, size: number, packedManifest: Uint8Array | undefined): number {
+    const bytes = digestToBytes(digest);
+    const known = this.sql("SELECT id FROM contents WHERE digest = ?").get(bytes) as
+      | { id: number }
+      | undefined;
+    if (known !== undefined) return known.id;
+    const id = Number(
+      this.sql("INSERT INTO contents (digest, size) VALUES (?, ?)").run(bytes, size).lastInsertRowid,
+    );
+    const manifest = unpackManifest(packedManifest ?? new Uint8Array());
+    if (manifest.length > 1) {
+      const insert = this.sql("INSERT INTO chunks (content, start, length, digest) VALUES (?, ?, ?, ?)");
+      let start = 0;
+      for (const chunk of manifest) {
+        insert.run(id, start, chunk.length, digestToBytes(chunk.digest));
+        start += chunk.length;
+      }
+    }
+    return id;
+  }
+
+  #dropContentIfUnused(content: number): void {
+    this.sql("DELETE FROM contents WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entries WHERE content = ?)")
+      .run(content, content);
+  }
+
+  /** The prepared statement of `text`, prepared once. */
+  sql(text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) this.#statements.set(text, statement = this.db.prepare(text));
+    return statement;
+  }
+}
+
+/** Like {@linkcode rangeBelow}, for the root too. */
+function rangeOf(directory: TreePath): { low: string; high: string | Uint8Array } {
+  return directory === ROOT ? { low: "", high: BEYOND_ALL_PATHS } : rangeBelow(directory);
+}
+
+function toEntry(row: EntryRow): IndexedEntry {
+  const { path, kind, size, mtime, mode, ctime, dev, ino } = row;
+  const look: Look = { ctime, dev, ino, lookedAt: row.looked_at };
+  switch (kind) {
+    case "file":
+      return { kind, path, size, mtime, mode, digest: digestFromBytes(row.digest!), ...look };
+    case "directory":
+      return { kind, path, mtime, mode, ...look };
+    case "symlink":
+      return { kind, path, mtime, target: row.target!, ...look };
+  }
+}

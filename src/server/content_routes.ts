@@ -1,0 +1,71 @@
+/** `/v1/check`, `/v1/chunks`, `/v1/batch`: content comes in, and is put in place. @module */
+import { Hono } from "hono";
+import { type Chunk, unpackManifest } from "../core/chunk.ts";
+import { type Digest, parseDigest } from "../core/digest.ts";
+import { FilesyncError } from "../core/errors.ts";
+import {
+  batchHeaderSchema,
+  contentHeaderSchema,
+  offerHeaderSchema,
+  parseWire,
+  SESSION_HEADER,
+  toRanges,
+} from "../core/wire.ts";
+import type { ContentOffer } from "../transport/receiver.ts";
+import type { RouteContext } from "./app.ts";
+import { limitBody, MAX_FRAMED_BYTES, readFrames } from "./request_body.ts";
+
+export function contentRoutes({ receiver, apply }: RouteContext): Hono {
+  const app = new Hono();
+
+  app.post("/check", limitBody(MAX_FRAMED_BYTES), async (c) => {
+    const offers = (await readFrames(c)).map(({ header, content }): ContentOffer => {
+      const { digest, size, chunked } = parseWire(offerHeaderSchema, header, "an offer");
+      return { digest, size, ...(chunked ? { manifest: manifestIn(content, size) } : {}) };
+    });
+    const needs = await receiver.check(offers);
+    return c.json({ needs: needs.map((need) => typeof need === "string" ? need : toRanges(need)) });
+  });
+
+  app.post("/chunks", limitBody(MAX_FRAMED_BYTES), async (c) => {
+    const chunks = (await readFrames(c)).map(({ header, content }): Chunk => ({
+      digest: parseWire(contentHeaderSchema, header, "a chunk").digest,
+      data: content,
+    }));
+    await receiver.stage(chunks);
+    return c.json({ staged: chunks.length });
+  });
+
+  app.put("/chunks/:digest", limitBody(MAX_FRAMED_BYTES), async (c) => {
+    const digest = parseDigest(c.req.param("digest"));
+    await receiver.stage([{ digest, data: new Uint8Array(await c.req.arrayBuffer()) }]);
+    return c.json({ staged: 1 });
+  });
+
+  app.post("/batch", limitBody(MAX_FRAMED_BYTES), async (c) => {
+    const [first, ...rest] = await readFrames(c);
+    const { key, actions } = parseWire(batchHeaderSchema, first?.header, "the batch");
+    const contents = new Map<Digest, Uint8Array<ArrayBuffer>>(rest.map(({ header, content }) => [
+      parseWire(contentHeaderSchema, header, "content").digest,
+      content,
+    ]));
+    return c.json(await apply({ key, actions, contents }, c.req.header(SESSION_HEADER)));
+  });
+
+  return app;
+}
+
+function manifestIn(packed: Uint8Array, size: number) {
+  try {
+    const manifest = unpackManifest(packed);
+    if (manifest.reduce((sum, { length }) => sum + length, 0) === size) return manifest;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  throw new FilesyncError({
+    code: "bad-request",
+    operation: "read an offer",
+    reason: "its chunks do not add up to its size",
+    permanent: true,
+  });
+}

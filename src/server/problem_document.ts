@@ -1,0 +1,61 @@
+/** Errors as RFC 9457 problem documents. @module */
+import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { problemOf } from "../core/problem.ts";
+import { PROBLEM_TYPE } from "../core/wire.ts";
+
+const STATUS: Record<ErrorCode, number> = {
+  "bad-path": 400,
+  "bad-range": 416,
+  "bad-request": 400,
+  brake: 409,
+  conflict: 409,
+  "content-missing": 409,
+  "digest-mismatch": 422,
+  "disk-full": 507,
+  "exists-unknown": 409,
+  indexing: 503,
+  internal: 500,
+  io: 500,
+  locked: 423,
+  "not-found": 404,
+  permission: 403,
+  "read-only": 403,
+  "too-large": 413,
+  "too-many": 429,
+  unauthorized: 401,
+  unreachable: 502,
+  unsupported: 415,
+  upgrade: 426,
+  usage: 400,
+};
+
+const TITLE: Partial<Record<ErrorCode, string>> = {
+  "bad-path": "The path cannot be inside a tree",
+  "bad-request": "The request is malformed",
+  conflict: "Something stands in the way",
+  "content-missing": "The content must be sent first",
+  "digest-mismatch": "The bytes are not what their digest says",
+  "disk-full": "The disk is full",
+  indexing: "The files are still being read",
+  "not-found": "There is no such thing",
+  "too-large": "The body is too large",
+  unauthorized: "A token is needed",
+};
+
+/** The answer to a request that failed with `error`. */
+export function problemResponse(error: unknown): Response {
+  const failure = error instanceof FilesyncError ? error : toFilesyncError("answer the request", error);
+  const status = STATUS[failure.code];
+  const { message, retryAfter, ...problem } = problemOf(failure);
+  const headers = new Headers({ "content-type": PROBLEM_TYPE });
+  if (retryAfter !== undefined) headers.set("retry-after", String(Math.ceil(retryAfter / 1_000)));
+  if (status === 401) headers.set("www-authenticate", `Bearer realm="filesync"`);
+  const body = {
+    type: `urn:filesync:problem:${failure.code}`,
+    title: TITLE[failure.code] ?? "The request could not be carried out",
+    status,
+    detail: message,
+    ...problem,
+  };
+  return new Response(JSON.stringify(body), { status, headers });
+}

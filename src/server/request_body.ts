@@ -1,0 +1,46 @@
+/** Reads and checks the bodies of requests. @module */
+import type { Context, MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { FilesyncError } from "../core/errors.ts";
+import { decodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
+
+/** Most bytes of a framed body: the content of a batch, and room for its headers. */
+export const MAX_FRAMED_BYTES = 32 << 20;
+
+/** Most bytes of a JSON body. */
+export const MAX_JSON_BYTES = 1 << 20;
+
+/** A middleware that answers 413 to a body of more than `maxSize` bytes. */
+export function limitBody(maxSize: number): MiddlewareHandler {
+  return bodyLimit({
+    maxSize,
+    onError() {
+      throw new FilesyncError({
+        code: "too-large",
+        operation: "read the body",
+        reason: `it has more than ${maxSize} bytes`,
+        hint: "Send it in several requests",
+        permanent: true,
+      });
+    },
+  });
+}
+
+/** The frames of the body. Throws `unsupported` when it is not framed, `bad-request` when it is malformed. */
+export async function readFrames(c: Context): Promise<Frame[]> {
+  requireType(c, FRAMES_TYPE);
+  return decodeFrames(new Uint8Array(await c.req.arrayBuffer()));
+}
+
+/** Throws `unsupported` unless the body has the media type `type`. */
+export function requireType(c: Context, type: string): void {
+  const given = c.req.header("content-type")?.split(";")[0].trim().toLowerCase();
+  if (given === type) return;
+  throw new FilesyncError({
+    code: "unsupported",
+    operation: "read the body",
+    reason: `its media type is ${given ?? "not given"}`,
+    hint: `Send it as ${type}`,
+    permanent: true,
+  });
+}

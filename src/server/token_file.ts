@@ -1,0 +1,52 @@
+/** The server's token, kept in a file that only its owner can read. @module */
+import { encodeBase64Url } from "@std/encoding";
+import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
+
+/** Bytes of randomness in a token. */
+const TOKEN_BYTES = 24;
+
+/** A token, and whether it was made just now. */
+export interface Token {
+  value: string;
+  isNew: boolean;
+}
+
+/**
+ * Reads the token in the file at `path`, or makes one there.
+ *
+ * @throws {FilesyncError} When the file cannot be read or made, is empty, or can be read by others.
+ */
+export function readOrMakeToken(path: string): Token {
+  try {
+    const value = Deno.readTextFileSync(path).trim();
+    const { mode } = Deno.statSync(path);
+    if (mode !== null && Deno.build.os !== "windows" && (mode & 0o077) !== 0) {
+      throw new FilesyncError({
+        code: "permission",
+        operation: `use the token in "${path}"`,
+        reason: "others can read it",
+        hint: `Run: chmod 600 "${path}"`,
+        permanent: true,
+      });
+    }
+    if (value === "") {
+      throw new FilesyncError({
+        code: "usage",
+        operation: `use the token in "${path}"`,
+        reason: "the file is empty",
+        hint: "Remove it, and a token will be made",
+        permanent: true,
+      });
+    }
+    return { value, isNew: false };
+  } catch (error) {
+    if (osCode(error) !== "ENOENT") throw toFilesyncError(`read the token in "${path}"`, error);
+  }
+  const value = encodeBase64Url(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES)));
+  try {
+    Deno.writeTextFileSync(path, `${value}\n`, { createNew: true, mode: 0o600 });
+  } catch (error) {
+    throw toFilesyncError(`write the token to "${path}"`, error);
+  }
+  return { value, isNew: true };
+}

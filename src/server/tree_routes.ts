@@ -1,0 +1,48 @@
+/** `/v1/tree`, `/v1/history`, `/v1/move`: the tree as a whole. @module */
+import { Hono } from "hono";
+import { historyQuerySchema, LINES_TYPE, moveSchema, SESSION_HEADER } from "../core/wire.ts";
+import type { RouteContext } from "./app.ts";
+import { applyOne } from "./apply_one.ts";
+import { checked } from "./json_body.ts";
+import { limitBody, MAX_JSON_BYTES } from "./request_body.ts";
+
+/** Characters of the tree's list that are sent in one piece. */
+const PIECE = 64 << 10;
+
+export function treeRoutes(context: RouteContext): Hono {
+  const { receiver } = context;
+  const app = new Hono();
+
+  app.get("/tree", async (c) => {
+    await receiver.open();
+    return c.body(ReadableStream.from(treeLines(receiver.tree())).pipeThrough(new TextEncoderStream()), 200, {
+      "content-type": LINES_TYPE,
+    });
+  });
+
+  app.get(
+    "/history",
+    checked("query", historyQuerySchema),
+    async (c) => c.json({ records: await receiver.history(c.req.valid("query")) }),
+  );
+
+  app.post("/move", limitBody(MAX_JSON_BYTES), checked("json", moveSchema), async (c) => {
+    const { from, to } = c.req.valid("json");
+    const sequence = await applyOne(context, { type: "move", path: to, from }, c.req.header(SESSION_HEADER));
+    return c.json({ sequence });
+  });
+
+  return app;
+}
+
+/** One entry a line; an empty line at the end says that it is whole. */
+async function* treeLines(entries: AsyncIterable<unknown>): AsyncGenerator<string> {
+  let piece = "";
+  for await (const entry of entries) {
+    piece += `${JSON.stringify(entry)}\n`;
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = "";
+  }
+  yield `${piece}\n`;
+}

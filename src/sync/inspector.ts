@@ -1,0 +1,568 @@
+/**
+ * Looks at the source, compares it with what was last seen there, and queues
+ * what must be done at the receiver.
+ *
+ * Invariants: what is seen and what is queued for it are recorded in one
+ * transaction; nothing is judged gone on the strength of a directory that could not be
+ * listed; removals come last, when all moves are known.
+ *
+ * @module
+ */
+import type { FileContent } from "../chunking/describe.ts";
+import type { DescribePool } from "../chunking/describe_pool.ts";
+import { type Action, actionFor } from "../core/action.ts";
+import type { Clock } from "../core/clock.ts";
+import { type Entry, sameEntry } from "../core/entry.ts";
+import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
+import {
+  childOf,
+  isWithin,
+  nameFault,
+  parentOf,
+  ROOT,
+  STATE_DIRECTORY,
+  type TreePath,
+} from "../core/path.ts";
+import { type Problem, problemOf } from "../core/problem.ts";
+import { IgnoreRules, RULE_FILE } from "../files/ignore_rules.ts";
+import type { Stat } from "../files/stat.ts";
+import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
+import type { IndexedEntry } from "../index/tree_index.ts";
+import { isUnchanged } from "../index/unchanged.ts";
+import { brakeReason } from "./brake.ts";
+import type { SourceState } from "./source_state.ts";
+
+/** A path to look at. */
+export interface Look {
+  path: TreePath;
+  /** Whether everything below is to be looked at too. */
+  deep: boolean;
+}
+
+/** What a look found. */
+export interface Findings {
+  /** Actions queued. */
+  queued: number;
+  /** Directories that appeared: what is put into them may come without an event for a moment. */
+  appeared: TreePath[];
+  /** Files that changed while they were read: to be looked at again soon. */
+  unstable: TreePath[];
+  /** Problems that are news. */
+  problems: Problem[];
+  /** Why removals were held back, when they were. */
+  brake?: string;
+}
+
+/** How far a look at the whole source has come. */
+export interface LookProgress {
+  files: number;
+  directories: number;
+  bytes: number;
+}
+
+/** What an {@linkcode Inspector} needs. */
+export interface InspectorOptions {
+  root: TreeRoot;
+  state: SourceState;
+  rules: IgnoreRules;
+  pool: DescribePool;
+  clock: Clock;
+  /** Carry out removals however many they are. @default {false} */
+  allowMassDelete?: boolean;
+  onProgress?: (progress: LookProgress) => void;
+}
+
+/** Changes recorded in one transaction. */
+const GROUP = 512;
+
+/** Files open at once while they are read. */
+const OPEN_FILES = 256;
+
+/** A file that never stands still is taken as it is after so many tries. */
+const PATIENCE = 3;
+
+/** Longest time without giving other work a turn, milliseconds. */
+const TURN_MS = 15;
+
+/** A file to be read, and how it looked just before. */
+interface Candidate {
+  path: TreePath;
+  stat: Stat;
+  lookedAt: number;
+  before: IndexedEntry | undefined;
+  /** Where the same inode was seen, and is no more. */
+  origin: IndexedEntry | undefined;
+}
+
+/** A change that is known and not recorded yet. */
+interface Change {
+  entry: Entry;
+  stat: Stat;
+  lookedAt: number;
+  /** Whether the receiver must hear of it. */
+  tell: boolean;
+  fresh: boolean;
+  packedManifest?: Uint8Array;
+}
+
+/** Looks at a source. One look at a time. */
+export class Inspector {
+  readonly #options: InspectorOptions;
+  /** How often a path was found changing while it was read. */
+  readonly #restless = new Map<TreePath, number>();
+
+  constructor(options: InspectorOptions) {
+    this.#options = options;
+  }
+
+  /** Looks at some paths. */
+  async look(looks: readonly Look[], signal?: AbortSignal): Promise<Findings> {
+    for (const { path } of looks) {
+      if (path === RULE_FILE || path.endsWith(`/${RULE_FILE}`)) this.#options.rules.forget(parentOf(path));
+    }
+    const pass = new Pass(this.#options, this.#restless, signal);
+    // Parents first, so that a directory that appeared or moved is met before what is in it.
+    for (const { path, deep } of [...looks].sort((a, b) => a.path < b.path ? -1 : 1)) {
+      await pass.look(path, deep);
+    }
+    return await pass.finish(false);
+  }
+
+  /** Looks at the whole source. */
+  async lookAtAll(signal?: AbortSignal): Promise<Findings> {
+    this.#options.rules.forget(ROOT);
+    const pass = new Pass(this.#options, this.#restless, signal);
+    await pass.lookInto(ROOT);
+    return await pass.finish(true);
+  }
+}
+
+/** One look, from the first path to the removals. */
+class Pass {
+  readonly #options: InspectorOptions;
+  readonly #restless: Map<TreePath, number>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #findings: Findings = { queued: 0, appeared: [], unstable: [], problems: [] };
+  readonly #progress: LookProgress = { files: 0, directories: 0, bytes: 0 };
+  /** Every path that had a problem, news or not. */
+  readonly #troubled = new Set<string>();
+  readonly #gone = new Set<TreePath>();
+  /** Where something else stands now; judged when all moves are known. */
+  readonly #replaced = new Set<TreePath>();
+  #candidates: Candidate[] = [];
+  #changes: Change[] = [];
+  /** Directories in `#changes`: not recorded, but not missing either. */
+  readonly #announced = new Set<TreePath>();
+  #lastTurn: number;
+
+  constructor(options: InspectorOptions, restless: Map<TreePath, number>, signal?: AbortSignal) {
+    this.#options = options;
+    this.#restless = restless;
+    this.#signal = signal;
+    this.#lastTurn = options.clock.now();
+  }
+
+  /** Looks at `path`, or at the highest directory above it that is not known yet. */
+  async look(path: TreePath, deep: boolean): Promise<void> {
+    if (path === ROOT) return deep ? await this.lookInto(ROOT) : undefined;
+    const unknown = this.#highestUnknown(path);
+    const target = unknown ?? path;
+    const intoIt = this.#withAnchor((anchor) =>
+      this.#judge(anchor, target, this.#options.state.index.get(target))
+    );
+    if (intoIt === "appeared" || (deep && intoIt === "known")) await this.lookInto(target);
+    await this.#flushIfFull();
+  }
+
+  /** Looks at everything below `top`. */
+  async lookInto(top: TreePath): Promise<void> {
+    const { state, rules, clock } = this.#options;
+    const directories = [top];
+    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+      this.#signal?.throwIfAborted();
+      this.#progress.directories++;
+      const found = this.#withAnchor((anchor): TreePath[] => {
+        let names: string[];
+        try {
+          names = anchor.list(directory!);
+        } catch (error) {
+          const failure = toFilesyncError(`list "${directory}"`, error);
+          // Removed since it was met: whoever listed its parent sees to that.
+          if (failure.code !== "not-found") this.#report(failure, directory!);
+          return [];
+        }
+        rules.enter(directory!, names);
+        const known = new Map(state.index.children(directory!).map((entry) => [entry.path, entry]));
+        const enter: TreePath[] = [];
+        for (const name of names) {
+          if (name === STATE_DIRECTORY) continue;
+          const fault = nameFault(name);
+          const path = childOf(directory!, name);
+          if (fault !== undefined) {
+            this.#report(new PathError(path, fault), path);
+            continue;
+          }
+          const before = known.get(path);
+          known.delete(path);
+          if (this.#judge(anchor, path, before) !== undefined) enter.push(path);
+        }
+        for (const entry of known.values()) {
+          if (!this.#isIgnored(entry.path, entry.kind === "directory")) this.#gone.add(entry.path);
+        }
+        return enter;
+      });
+      directories.push(...found.reverse());
+      await this.#flushIfFull();
+      if (clock.now() - this.#lastTurn > TURN_MS) await this.#turn();
+    }
+  }
+
+  /** Records what is left, then replacements, then removals. */
+  async finish(all: boolean): Promise<Findings> {
+    await this.#flush();
+    // The set may grow meanwhile; what is added is visited too.
+    for (const path of this.#replaced) await this.#replace(path);
+    this.#removeGone(all);
+    if (all) this.#options.state.keepProblems(this.#troubled);
+    this.#options.onProgress?.(this.#progress);
+    return this.#findings;
+  }
+
+  /**
+   * Compares what stands at `path` with what was seen there.
+   *
+   * @returns For a directory that can be looked into, whether it appeared or was known.
+   */
+  #judge(anchor: Anchor, path: TreePath, before: IndexedEntry | undefined): "appeared" | "known" | undefined {
+    const { clock } = this.#options;
+    const lookedAt = clock.now();
+    let stat: Stat | undefined;
+    try {
+      stat = anchor.lstat(path);
+    } catch (error) {
+      this.#report(toFilesyncError(`look at "${path}"`, error), path);
+      return undefined;
+    }
+    if (this.#isIgnored(path, (stat?.kind ?? before?.kind) === "directory")) return undefined;
+    if (stat === undefined || stat.kind === "other") {
+      if (before !== undefined) this.#gone.add(path);
+      if (stat === undefined) this.#options.state.dropProblem(path);
+      else this.#report(unsupportedKind(path), path);
+      return undefined;
+    }
+    if (
+      before !== undefined &&
+      (before.kind !== stat.kind || (stat.kind === "directory" && before.ino !== stat.ino))
+    ) {
+      this.#replaced.add(path);
+      return undefined;
+    }
+    switch (stat.kind) {
+      case "directory":
+        return this.#judgeDirectory(anchor, path, stat, lookedAt, before);
+      case "symlink":
+        return this.#judgeSymlink(anchor, path, stat, lookedAt, before);
+      case "file": {
+        this.#progress.files++;
+        this.#progress.bytes += stat.size;
+        if (before !== undefined && isUnchanged(before, stat)) {
+          this.#options.state.dropProblem(path);
+        } else {
+          this.#candidates.push({ path, stat, lookedAt, before, origin: this.#originOf(anchor, path, stat) });
+        }
+      }
+    }
+  }
+
+  #judgeDirectory(
+    anchor: Anchor,
+    path: TreePath,
+    stat: Stat,
+    lookedAt: number,
+    before: IndexedEntry | undefined,
+  ): "appeared" | "known" {
+    const { mtime, mode } = stat;
+    const entry: Entry = { kind: "directory", path, mtime, mode };
+    const isNew = before === undefined;
+    if (isNew) {
+      const origin = this.#originOf(anchor, path, stat);
+      this.#findings.appeared.push(path);
+      if (origin !== undefined && !isWithin(path, origin.path)) {
+        this.#recordNow();
+        this.#move(origin.path, path);
+        before = this.#options.state.index.get(path);
+      }
+      this.#announced.add(path);
+    }
+    if (before === undefined || !sameEntry(before, entry)) {
+      this.#note({ entry, stat, lookedAt, tell: true }, before);
+    }
+    return isNew ? "appeared" : "known";
+  }
+
+  #judgeSymlink(
+    anchor: Anchor,
+    path: TreePath,
+    stat: Stat,
+    lookedAt: number,
+    before: IndexedEntry | undefined,
+  ): undefined {
+    if (before !== undefined && isUnchanged(before, stat)) return;
+    try {
+      const entry: Entry = { kind: "symlink", path, mtime: stat.mtime, target: anchor.readLink(path) };
+      this.#note({ entry, stat, lookedAt, tell: before === undefined || !sameEntry(before, entry) }, before);
+    } catch (error) {
+      const failure = toFilesyncError(`read the link "${path}"`, error);
+      if (failure.code === "not-found" || failure.code === "conflict") this.#findings.unstable.push(path);
+      else this.#report(failure, path);
+    }
+  }
+
+  /** A path whose rules cannot be read counts as ignored: better late than sent by mistake. */
+  #isIgnored(path: TreePath, isDirectory: boolean): boolean {
+    try {
+      return this.#options.rules.ignores(path, isDirectory);
+    } catch (error) {
+      this.#report(toFilesyncError(`read the ignore rules for "${path}"`, error), path);
+      return true;
+    }
+  }
+
+  /** Where the inode of `path` was seen before, when it is not there any more: then it was moved. */
+  #originOf(anchor: Anchor, path: TreePath, stat: Stat): IndexedEntry | undefined {
+    return this.#options.state.index.byInode(stat).find((entry) => {
+      if (entry.kind !== stat.kind || entry.path === path) return false;
+      const there = anchor.lstat(entry.path);
+      // Still there: a hard link, not a move.
+      return there === undefined || there.ino !== stat.ino || there.dev !== stat.dev;
+    });
+  }
+
+  #note(change: Omit<Change, "fresh">, before: IndexedEntry | undefined): void {
+    const fresh = before === undefined && this.#options.state.foreignWithin(change.entry.path).length === 0;
+    this.#changes.push({ ...change, fresh });
+    this.#options.state.dropProblem(change.entry.path);
+  }
+
+  async #flushIfFull(): Promise<void> {
+    if (this.#candidates.length + this.#changes.length >= GROUP) await this.#flush();
+  }
+
+  /** Reads candidates and records everything known. */
+  async #flush(): Promise<void> {
+    const candidates = this.#candidates;
+    this.#candidates = [];
+    // Moves first: what now stands where a file was moved from must not hide where it went.
+    candidates.sort((a, b) => Number(b.origin !== undefined) - Number(a.origin !== undefined));
+    for (let at = 0; at < candidates.length; at += OPEN_FILES) {
+      const described = await this.#describe(candidates.slice(at, at + OPEN_FILES));
+      for (const { candidate, content } of described) this.#judgeContent(candidate, content);
+      this.#recordNow();
+      this.#options.onProgress?.(this.#progress);
+    }
+    this.#recordNow();
+    await this.#turn();
+  }
+
+  async #describe(candidates: Candidate[]): Promise<{ candidate: Candidate; content: FileContent }[]> {
+    using anchor = this.#options.root.anchor();
+    using opened = new DisposableStack();
+    const readable: { candidate: Candidate; file: OpenFile }[] = [];
+    for (const candidate of candidates) {
+      const { path } = candidate;
+      try {
+        readable.push({ candidate, file: opened.use(anchor.openRead(path)) });
+      } catch (error) {
+        const failure = toFilesyncError(`read "${path}"`, error);
+        if (failure.code === "not-found" || failure.code === "conflict") this.#findings.unstable.push(path);
+        else this.#report(failure, path);
+      }
+    }
+    const contents = await this.#options.pool.describeMany(readable.map(({ file }) => file.nativePath));
+    this.#signal?.throwIfAborted();
+    return readable.flatMap(({ candidate }, i) => {
+      const content = contents[i];
+      if (content instanceof FilesyncError) {
+        this.#report(
+          new FilesyncError({ ...content, operation: `read "${candidate.path}"`, reason: content.reason }),
+          candidate.path,
+        );
+        return [];
+      }
+      const now = anchor.lstat(candidate.path);
+      return this.#stoodStill(candidate, content, now) ? [{ candidate, content }] : [];
+    });
+  }
+
+  /** Whether a file was the same before and after it was read, or has been restless for too long to wait. */
+  #stoodStill({ path, stat }: Candidate, { size }: FileContent, now: Stat | undefined): boolean {
+    const still = now !== undefined && now.ino === stat.ino && now.size === stat.size &&
+      now.mtime === stat.mtime &&
+      size === stat.size;
+    if (still) {
+      this.#restless.delete(path);
+      return true;
+    }
+    this.#findings.unstable.push(path);
+    const tries = (this.#restless.get(path) ?? 0) + 1;
+    this.#restless.set(path, tries);
+    if (tries < PATIENCE || now?.kind !== "file") return false;
+    this.#restless.delete(path);
+    return true;
+  }
+
+  #judgeContent({ path, stat, lookedAt, before, origin }: Candidate, content: FileContent): void {
+    const { size, digest, packedManifest } = content;
+    const { mtime, mode } = stat;
+    const entry: Entry = { kind: "file", path, size, mtime, mode, digest };
+    const moved = before === undefined && origin?.kind === "file" && origin.digest === digest &&
+      // Not when another new name of the same inode has taken it already.
+      this.#options.state.index.get(origin.path) !== undefined;
+    if (moved) {
+      this.#recordNow();
+      this.#move(origin.path, path);
+      before = this.#options.state.index.get(path);
+    }
+    const tell = before === undefined || !sameEntry(before, entry);
+    this.#note({ entry, stat, lookedAt, tell, packedManifest }, before);
+  }
+
+  /** Records the changes that are known, and queues what the receiver must hear of. */
+  #recordNow(): void {
+    if (this.#changes.length === 0) return;
+    const { index, queue } = this.#options.state;
+    const changes = this.#changes;
+    this.#changes = [];
+    this.#announced.clear();
+    index.transaction(() => {
+      for (const { entry, stat, lookedAt, packedManifest } of changes) {
+        index.put(entry, { ...stat, lookedAt }, packedManifest);
+      }
+      const told = changes.filter(({ tell }) => tell);
+      queue.add(told.map(({ entry, fresh }) => ({ action: actionFor(entry), fresh })));
+      this.#findings.queued += told.length;
+    });
+  }
+
+  #move(from: TreePath, path: TreePath): void {
+    const { state } = this.#options;
+    const fresh = state.foreignWithin(path).length === 0;
+    this.#record([{ type: "move", path, from }], () => state.index.move(from, path), fresh);
+    this.#gone.delete(from);
+  }
+
+  /** Something of another kind, or another directory, stands where something was seen. */
+  async #replace(path: TreePath): Promise<void> {
+    const { state } = this.#options;
+    const before = state.index.get(path);
+    const judged = this.#withAnchor((anchor) => {
+      const stat = anchor.lstat(path);
+      if (before === undefined || stat === undefined) return this.#judge(anchor, path, before);
+      if (before.kind !== stat.kind) {
+        this.#remove(path);
+        return this.#judge(anchor, path, undefined);
+      }
+      // Another directory under the same name: only its content needs to be compared.
+      state.index.put(before, { ...before, ino: stat.ino, dev: stat.dev });
+      return this.#judge(anchor, path, state.index.get(path));
+    });
+    if (judged !== undefined) await this.lookInto(path);
+    await this.#flush();
+  }
+
+  #removeGone(all: boolean): void {
+    const { state: { index }, allowMassDelete, root } = this.#options;
+    const gone = this.#withAnchor((anchor) =>
+      [...this.#gone].sort().filter((path) => {
+        if (index.get(path) === undefined) return false;
+        const stat = anchor.lstat(path);
+        return stat === undefined || stat.kind === "other";
+      })
+    );
+    const tops = outermost(gone);
+    if (tops.length === 0) return;
+    if (!root.isInPlace()) {
+      this.#findings.brake = "the source was removed or replaced meanwhile";
+      return;
+    }
+    const known = index.count().entries;
+    const lost = tops.reduce((sum, path) => sum + index.countWithin(path), 0);
+    const empty = this.#withAnchor((anchor) => anchor.list(ROOT).every((name) => name === STATE_DIRECTORY));
+    const reason = allowMassDelete || (!all && !empty)
+      ? undefined
+      : brakeReason({ known, gone: lost, empty });
+    if (reason !== undefined) {
+      this.#findings.brake = reason;
+      return;
+    }
+    for (const path of tops) this.#remove(path);
+  }
+
+  #remove(path: TreePath): void {
+    const { state } = this.#options;
+    const foreign = state.foreignWithin(path);
+    const ours: TreePath[] = foreign.length === 0 ? [path] : state.index.pathsWithin(path)
+      // Deepest first; what holds something that is not ours must stay.
+      .filter((known) => !foreign.some((other) => isWithin(other, known))).reverse();
+    this.#record(ours.map((known) => ({ type: "remove", path: known })), () => state.index.remove(path));
+    state.dropProblem(path);
+  }
+
+  #record(actions: Action[], change: () => void, fresh = false): void {
+    const { index, queue } = this.#options.state;
+    index.transaction(() => {
+      change();
+      queue.add(actions.map((action) => ({ action, fresh })));
+    });
+    this.#findings.queued += actions.length;
+  }
+
+  /** The highest directory above `path` that is neither recorded nor about to be. */
+  #highestUnknown(path: TreePath): TreePath | undefined {
+    let unknown: TreePath | undefined;
+    for (let above = parentOf(path); above !== ROOT; above = parentOf(above)) {
+      if (this.#announced.has(above) || this.#options.state.index.get(above)?.kind === "directory") break;
+      unknown = above;
+    }
+    return unknown;
+  }
+
+  #report(error: FilesyncError, path: TreePath): void {
+    const problem = { ...problemOf(error, path), path };
+    this.#troubled.add(path);
+    if (this.#options.state.addProblem(problem, this.#options.clock.now())) {
+      this.#findings.problems.push(problem);
+    }
+  }
+
+  #withAnchor<T>(work: (anchor: Anchor) => T): T {
+    using anchor = this.#options.root.anchor();
+    return work(anchor);
+  }
+
+  async #turn(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#lastTurn = this.#options.clock.now();
+  }
+}
+
+/** Of `paths`, those that lie within no other. */
+function outermost(paths: TreePath[]): TreePath[] {
+  const all = new Set(paths);
+  return paths.filter((path) => {
+    for (let above = parentOf(path); above !== ROOT; above = parentOf(above)) {
+      if (all.has(above)) return false;
+    }
+    return true;
+  });
+}
+
+function unsupportedKind(path: TreePath): FilesyncError {
+  return new FilesyncError({
+    code: "unsupported",
+    operation: `keep "${path}" in step`,
+    reason: "it is a pipe, a socket or a device",
+    hint: "Only files, directories and symbolic links are kept in step; exclude it in .filesyncignore",
+    permanent: true,
+  });
+}

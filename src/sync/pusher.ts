@@ -1,0 +1,290 @@
+/**
+ * Keeps a receiver in step with a source: a first look at everything, then
+ * whatever the watcher hears of, for as long as it is let.
+ *
+ * @module
+ */
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { DescribePool } from "../chunking/describe_pool.ts";
+import type { Clock } from "../core/clock.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { Mutex } from "../core/mutex.ts";
+import { isWithin, type TreePath } from "../core/path.ts";
+import { IgnoreRules } from "../files/ignore_rules.ts";
+import { TreeRoot } from "../files/tree_root.ts";
+import type { Receiver } from "../transport/receiver.ts";
+import { Watcher } from "../watcher/watcher.ts";
+import type { WatchEvent } from "../watcher/watch_event.ts";
+import { type Findings, Inspector } from "./inspector.ts";
+import type { OnPushEvent, PushEvent, PushTotals } from "./push_event.ts";
+import { Sender } from "./sender.ts";
+import type { SourceState } from "./source_state.ts";
+
+/** What a {@linkcode Pusher} needs. */
+export interface PusherOptions {
+  /** The source directory. */
+  source: string;
+  state: SourceState;
+  receiver: Receiver;
+  clock: Clock;
+  random: () => number;
+  onEvent: OnPushEvent;
+  /** Patterns to leave out, besides those of rule files. */
+  ignore?: string[];
+  /** Carry out removals however many they are. @default {false} */
+  allowMassDelete?: boolean;
+  /** Remove what stands at the receiver and is not in the source. @default {false} */
+  deleteExtra?: boolean;
+}
+
+/** Waits before a file is looked at again that changed while it was read, milliseconds. */
+const UNSTABLE_MS = 300;
+
+/** A one-time push tries every action so often before it leaves it in the queue. */
+const ONCE_TRIES = 3;
+
+/** A one-time push gives up on a receiver that is out of reach for so long, milliseconds. */
+const ONCE_GIVE_UP_MS = 10_000;
+
+/** How often a push that waits looks whether it is done, milliseconds. */
+const POLL_MS = 20;
+
+/** See the module's comment. */
+export class Pusher implements AsyncDisposable {
+  readonly #options: PusherOptions;
+  readonly #pool = new DescribePool(DEFAULT_CHUNKING);
+  readonly #looking = new Mutex();
+  readonly #stop = new AbortController();
+  #root: TreeRoot;
+  #rules: IgnoreRules;
+  #inspector: Inspector;
+  #sender: Sender | undefined;
+  #brake: string | undefined;
+  /** Looks that were asked for and not made yet. */
+  #pendingLooks = 0;
+
+  /** @throws {FilesyncError} When the source is missing, is no directory or cannot be read. */
+  constructor(options: PusherOptions) {
+    this.#options = options;
+    this.#root = TreeRoot.open(options.source);
+    this.#rules = IgnoreRules.load(this.#root, options.ignore);
+    this.#inspector = this.#createInspector();
+  }
+
+  /** What was done so far. */
+  get totals(): PushTotals {
+    const { state } = this.#options;
+    const none = { put: 0, directory: 0, symlink: 0, remove: 0, move: 0, bytes: 0, sentBytes: 0 };
+    return {
+      ...(this.#sender?.totals ?? none),
+      problems: state.problems().length + state.queue.failedCount,
+      waiting: state.queue.size,
+    };
+  }
+
+  /** Why removals are held back, when they are. */
+  get brake(): string | undefined {
+    return this.#brake;
+  }
+
+  /** Looks at everything and queues what is needed, without sending it. */
+  async plan(signal: AbortSignal): Promise<void> {
+    await this.#lookAtAll(signal);
+  }
+
+  /**
+   * Pushes everything once and returns when the receiver is in step, or when what is left has
+   * been tried several times.
+   *
+   * @throws {FilesyncError} When the receiver refuses us, or cannot be reached.
+   */
+  async pushOnce(signal: AbortSignal): Promise<void> {
+    await this.#whileSending(signal, ONCE_GIVE_UP_MS, async (stopped) => {
+      await this.#lookAtAll(stopped);
+      while (!stopped.aborted && (this.#pendingLooks > 0 || this.#sender!.isBusy(ONCE_TRIES))) {
+        await this.#options.clock.sleep(POLL_MS, stopped);
+      }
+    });
+  }
+
+  /**
+   * Pushes everything, then every change, until `signal` aborts.
+   *
+   * @throws {FilesyncError} When the receiver refuses us.
+   */
+  async watch(signal: AbortSignal): Promise<void> {
+    await this.#whileSending(signal, Infinity, async (stopped) => {
+      await using watcher = new Watcher(this.#root.path, {
+        clock: this.#options.clock,
+        stateDirectory: this.#options.state.directory,
+        ignores: (path, isDirectory) => this.#ignores(path, isDirectory),
+      });
+      await watcher.ready;
+      await this.#lookAtAll(stopped, watcher);
+      for await (const event of watcher.events(stopped)) await this.#handle(event, watcher, stopped);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#pool[Symbol.dispose]();
+    // A look under way ends at its next step.
+    await this.#looking.run(() => Promise.resolve());
+    this.#root[Symbol.dispose]();
+  }
+
+  /** Runs `work` beside the sender; when one ends, so does the other. */
+  async #whileSending(
+    signal: AbortSignal,
+    giveUpAfter: number,
+    work: (stopped: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const ended = new AbortController();
+    const stopped = AbortSignal.any([signal, ended.signal, this.#stop.signal]);
+    const { state, receiver, clock, random, onEvent, deleteExtra } = this.#options;
+    this.#sender = new Sender({
+      receiver,
+      root: () => this.#root,
+      state,
+      clock,
+      random,
+      looking: this.#looking,
+      lookAgain: (path) => this.#lookLater([path], stopped),
+      onEvent,
+      deleteExtra,
+      giveUpAfter,
+    });
+    const sending = this.#sender.run(stopped).finally(() => ended.abort());
+    try {
+      await work(stopped);
+    } catch (error) {
+      if (!stopped.aborted) throw error;
+    } finally {
+      ended.abort();
+      await sending;
+    }
+  }
+
+  async #handle(event: WatchEvent, watcher: Watcher, signal: AbortSignal): Promise<void> {
+    const { onEvent } = this.#options;
+    switch (event.type) {
+      case "dirty":
+        this.#take(await this.#looking.run(() => this.#inspector.look(event.looks, signal)), signal, watcher);
+        return;
+      case "rescan":
+        return await this.#lookAtAll(signal, watcher);
+      case "problem":
+        return onEvent({ type: "problem", problem: event.problem });
+      case "root-lost":
+        return this.#warn(
+          `The source is gone: ${event.reason}`,
+          "Nothing is removed at the receiver; pushing goes on when it is back",
+        );
+      case "root-found":
+        return await this.#looking.run(() => Promise.resolve(this.#reopen()));
+      case "polling":
+        return this.#warn(
+          `Changes are found by looking at everything again and again: ${event.reason}`,
+          event.hint,
+        );
+    }
+  }
+
+  async #lookAtAll(signal: AbortSignal, watcher?: Watcher): Promise<void> {
+    this.#take(await this.#looking.run(() => this.#inspector.lookAtAll(signal)), signal, watcher);
+  }
+
+  /** Does what a look asks for. */
+  #take({ appeared, unstable, problems, brake }: Findings, signal: AbortSignal, watcher?: Watcher): void {
+    for (const path of appeared) watcher?.revisit(path);
+    for (const problem of problems) this.#options.onEvent({ type: "problem", problem });
+    if (unstable.length > 0) this.#lookLater(unstable, signal);
+    if (brake !== undefined && brake !== this.#brake) {
+      this.#warn(
+        `Nothing is removed at the receiver: ${brake}`,
+        "If that is meant, run it once with --allow-mass-delete",
+      );
+    }
+    this.#brake = brake;
+  }
+
+  #lookLater(paths: TreePath[], signal: AbortSignal): void {
+    this.#pendingLooks++;
+    this.#options.clock.sleep(UNSTABLE_MS, signal)
+      .then(() =>
+        this.#looking.run(() => this.#inspector.look(paths.map((path) => ({ path, deep: false })), signal))
+      )
+      .then((findings) => this.#take(findings, signal))
+      .catch((error) => {
+        if (!signal.aborted) this.#warn(toFilesyncError("look again", error).message);
+      })
+      .finally(() => this.#pendingLooks--);
+  }
+
+  /** Rules that cannot be read are for the look to complain about. */
+  #ignores(path: TreePath, isDirectory: boolean): boolean {
+    try {
+      return this.#rules.ignores(path, isDirectory);
+    } catch {
+      return false;
+    }
+  }
+
+  /** The source is another directory now. */
+  #reopen(): void {
+    const root = TreeRoot.open(this.#options.source);
+    this.#root[Symbol.dispose]();
+    this.#root = root;
+    this.#rules = IgnoreRules.load(root, this.#options.ignore);
+    this.#inspector = this.#createInspector();
+  }
+
+  #createInspector(): Inspector {
+    const { state, clock, onEvent, allowMassDelete } = this.#options;
+    return new Inspector({
+      root: this.#root,
+      state,
+      rules: this.#rules,
+      pool: this.#pool,
+      clock,
+      allowMassDelete,
+      onProgress: (progress) => onEvent({ type: "looking", progress: { ...progress } }),
+    });
+  }
+
+  #warn(message: string, hint?: string): void {
+    const event: PushEvent = {
+      type: "notice",
+      level: "warning",
+      message,
+      ...(hint === undefined ? {} : { hint }),
+    };
+    this.#options.onEvent(event);
+  }
+}
+
+/**
+ * Refuses a destination directory that lies in the source, or the other way round: each push would
+ * make new work for the next. Both must be real paths.
+ *
+ * @throws {FilesyncError} `usage`.
+ */
+export function refuseNesting(source: string, destination: string): void {
+  const inside = (a: string, b: string) =>
+    isWithin(a.replace(/^\//, "") as TreePath, b.replace(/^\//, "") as TreePath);
+  const reason = source === destination
+    ? "they are the same directory"
+    : inside(destination, source)
+    ? "the destination is inside the source"
+    : inside(source, destination)
+    ? "the source is inside the destination"
+    : undefined;
+  if (reason === undefined) return;
+  throw new FilesyncError({
+    code: "usage",
+    operation: `push "${source}" to "${destination}"`,
+    reason,
+    hint: "Name two directories of which neither holds the other",
+    permanent: true,
+  });
+}

@@ -1,0 +1,338 @@
+/** Applies a batch of actions to a local tree. The recipe is told in `local_receiver.ts`. @module */
+import { type Action, type MoveAction, pathsOf, type PutAction, type RemoveAction } from "../core/action.ts";
+import type { Digest } from "../core/digest.ts";
+import { type Entry, permissionBits, sameEntry } from "../core/entry.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { areRelated, childOf, nameFault, parentOf, ROOT, type TreePath } from "../core/path.ts";
+import { problemOf } from "../core/problem.ts";
+import type { Anchor, TreeRoot } from "../files/tree_root.ts";
+import type { Staging } from "../index/staging.ts";
+import type { TreeIndex } from "../index/tree_index.ts";
+import { isUnchanged } from "../index/unchanged.ts";
+import { buildContent, type BuiltContent } from "./build_content.ts";
+import type { ActionResult, Batch, BatchResult } from "./receiver.ts";
+
+/** What a batch is applied to. */
+export interface BatchTarget {
+  root: TreeRoot;
+  index: TreeIndex;
+  staging: Staging;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** Told of paths whose content is not what the index says. */
+  onStale: (path: TreePath) => void;
+}
+
+/** Applies `batch`. Must not run twice at once on one target. */
+export async function applyBatch(batch: Batch, target: BatchTarget): Promise<BatchResult> {
+  using anchor = target.root.anchor();
+  const prepared = await prepare(batch, anchor, target);
+  try {
+    return carryOut(batch, prepared, anchor, target);
+  } finally {
+    for (const content of prepared) if (content !== undefined && "temp" in content) content.temp.discard();
+  }
+}
+
+/** What was made ready for an action: content for a put, a reason why it cannot be, or nothing. */
+type Prepared = BuiltContent | FilesyncError | undefined;
+
+/** Writes and syncs the content of every put that needs some, before anything in the tree is touched. */
+async function prepare(batch: Batch, anchor: Anchor, target: BatchTarget): Promise<Prepared[]> {
+  const built = new Map<Digest, BuiltContent>();
+  const shuffles = batch.actions.flatMap((action, at) =>
+    action.type === "remove" || action.type === "move" ? [{ at, paths: pathsOf(action) }] : []
+  );
+  const prepared: Prepared[] = [];
+  for (const [at, action] of batch.actions.entries()) {
+    if (action.type !== "put") {
+      prepared.push(undefined);
+      continue;
+    }
+    const shuffled = shuffles.some((s) => s.at < at && s.paths.some((path) => areRelated(path, action.path)));
+    if (!shuffled && holdsAlready(action, anchor, target.index)) {
+      prepared.push(undefined);
+      continue;
+    }
+    try {
+      const content = await buildContent(action, {
+        anchor,
+        index: target.index,
+        staging: target.staging,
+        contents: batch.contents,
+        built,
+        onStale: target.onStale,
+      });
+      content.temp.setAttributes({ mode: permissionBits("file", action.mode), mtime: action.mtime });
+      built.set(action.digest, content);
+      prepared.push(content);
+    } catch (error) {
+      prepared.push(toFilesyncError(`write "${action.path}"`, error));
+    }
+  }
+  // Together, so that the file system's journal can take many in one go.
+  await Promise.all(prepared.map(async (content, at) => {
+    if (content === undefined || content instanceof FilesyncError) return;
+    try {
+      await content.temp.sync();
+      content.temp.close();
+    } catch (error) {
+      content.temp.discard();
+      prepared[at] = toFilesyncError(`write "${(batch.actions[at] as PutAction).path}"`, error);
+    }
+  }));
+  return prepared;
+}
+
+/** Whether the file at the path has the content already, and so needs at most other attributes. */
+function holdsAlready(put: PutAction, anchor: Anchor, index: TreeIndex): boolean {
+  const entry = index.get(put.path);
+  if (entry?.kind !== "file" || entry.digest !== put.digest) return false;
+  const stat = anchor.lstat(put.path);
+  return stat !== undefined && isUnchanged(entry, stat);
+}
+
+/** Makes the changes, records them, and answers; synchronous, so that nothing sees a state in between. */
+function carryOut(batch: Batch, prepared: Prepared[], anchor: Anchor, target: BatchTarget): BatchResult {
+  const { index, staging } = target;
+  const work = new BatchWork(anchor, target);
+  const answer = index.transaction(() => {
+    const before = index.sequence;
+    const results = batch.actions.map((action, at): ActionResult => {
+      try {
+        const content = prepared[at];
+        if (content instanceof FilesyncError) throw content;
+        work.do(action, content);
+        return { done: true };
+      } catch (error) {
+        const failure = toFilesyncError(`${action.type} "${action.path}"`, error);
+        return { done: false, problem: problemOf(failure, action.path) };
+      }
+    });
+    work.finish();
+    const answer: BatchResult = { before, after: index.sequence, results };
+    // What failed for now shall be tried again, not answered from memory.
+    if (results.every((result) => result.done)) {
+      index.sql("INSERT OR REPLACE INTO answers (key, answer, time) VALUES (?, ?, ?)")
+        .run(batch.key, JSON.stringify(answer), target.now());
+    }
+    return answer;
+  });
+  staging.release(
+    batch.actions.flatMap((action, at) =>
+      action.type === "put" && answer.results[at].done ? [action.digest] : []
+    ),
+  );
+  return answer;
+}
+
+/** The changes of one batch, and the directories they touched. */
+class BatchWork {
+  readonly #anchor: Anchor;
+  readonly #index: TreeIndex;
+  readonly #now: () => number;
+  readonly #touched = new Set<TreePath>();
+
+  constructor(anchor: Anchor, { index, now }: BatchTarget) {
+    this.#anchor = anchor;
+    this.#index = index;
+    this.#now = now;
+  }
+
+  do(action: Action, content: BuiltContent | undefined): void {
+    switch (action.type) {
+      case "put":
+        return this.#put(action, content);
+      case "directory":
+        return this.#directory({
+          kind: "directory",
+          path: action.path,
+          mtime: action.mtime,
+          mode: action.mode,
+        });
+      case "symlink":
+        return this.#symlink({
+          kind: "symlink",
+          path: action.path,
+          mtime: action.mtime,
+          target: action.target,
+        });
+      case "remove":
+        return this.#remove(action);
+      case "move":
+        return this.#move(action);
+    }
+  }
+
+  /** Gives touched directories back the times they were declared with, and makes all names durable. */
+  finish(): void {
+    for (const directory of this.#touched) {
+      const stat = this.#anchor.lstat(directory);
+      if (stat?.kind !== "directory") continue;
+      const entry = directory === ROOT ? undefined : this.#index.get(directory);
+      if (entry?.kind === "directory" && entry.mtime !== stat.mtime) {
+        this.#anchor.setAttributes(directory, { mtime: entry.mtime });
+      }
+      this.#anchor.syncDirectory(directory);
+    }
+  }
+
+  #put(action: PutAction, content: BuiltContent | undefined): void {
+    const { path, size, mtime, digest } = action;
+    const mode = permissionBits("file", action.mode);
+    const entry: Entry = { kind: "file", path, size, mtime, mode, digest };
+    if (content === undefined) {
+      const known = this.#index.get(path);
+      if (known !== undefined && sameEntry(known, entry)) return;
+      this.#anchor.setAttributes(path, { mode, mtime });
+    } else {
+      this.#makeParents(path);
+      this.#refuseDirectory(path);
+      this.#anchor.place(content.temp, path);
+      this.#touched.add(parentOf(path));
+    }
+    this.#record("put", entry, content?.packedManifest);
+  }
+
+  #directory(entry: Entry & { kind: "directory" }): void {
+    const { path, mtime } = entry;
+    const mode = permissionBits("directory", entry.mode);
+    const known = this.#index.get(path);
+    const stat = this.#anchor.lstat(path);
+    if (stat !== undefined && stat.kind !== "directory") throw standsInTheWay(path, stat.kind);
+    if (stat === undefined) {
+      this.#makeParents(path);
+      this.#anchor.makeDirectory(path, mode);
+      this.#touched.add(parentOf(path));
+    } else if (known !== undefined && sameEntry(known, { ...entry, mode }) && stat.mode === mode) {
+      // Its time may have moved because of what was done inside; `finish` sees to that.
+      return void this.#touched.add(path);
+    }
+    this.#anchor.setAttributes(path, { mode, mtime });
+    // Not before the end of the batch is its time final: more may be put into it.
+    this.#touched.add(path);
+    this.#record("directory", { ...entry, mode });
+  }
+
+  #symlink(entry: Entry & { kind: "symlink" }): void {
+    const { path, target, mtime } = entry;
+    const known = this.#index.get(path);
+    const stat = this.#anchor.lstat(path);
+    if (
+      stat?.kind === "symlink" && known !== undefined && sameEntry(known, entry) && isUnchanged(known, stat)
+    ) return;
+    this.#makeParents(path);
+    this.#refuseDirectory(path);
+    if (stat?.kind !== "symlink" || this.#anchor.readLink(path) !== target) {
+      this.#anchor.makeSymlink(target, path);
+    }
+    this.#anchor.setAttributes(path, { mtime });
+    this.#touched.add(parentOf(path));
+    this.#record("symlink", entry);
+  }
+
+  #remove({ path }: RemoveAction): void {
+    const stat = this.#anchor.lstat(path);
+    if (stat === undefined) {
+      if (this.#index.get(path) === undefined) return;
+    } else {
+      const left = this.#removeKnown(path, stat.kind === "directory");
+      this.#touched.add(parentOf(path));
+      if (left !== undefined) {
+        throw new FilesyncError({
+          code: "exists-unknown",
+          operation: `remove "${path}"`,
+          reason: left === path
+            ? "it was not put there by filesync"
+            : `"${left}" was not put there by filesync`,
+          hint: "Move it away, or restart the receiver so that it takes it into its index",
+          permanent: true,
+        });
+      }
+    }
+    this.#index.remove(path);
+    this.#index.record({ time: this.#now(), what: "remove", path });
+  }
+
+  /** Removes what the index knows at and below `path`. Returns the first path that it does not know, and left alone. */
+  #removeKnown(path: TreePath, isDirectory: boolean): TreePath | undefined {
+    if (this.#index.get(path) === undefined) return path;
+    if (!isDirectory) {
+      this.#anchor.removeFile(path);
+      return undefined;
+    }
+    let left: TreePath | undefined;
+    for (const name of this.#anchor.list(path)) {
+      const child = childOf(path, name);
+      const stat = nameFault(name) === undefined ? this.#anchor.lstat(child) : undefined;
+      const leftThere = stat === undefined ? child : this.#removeKnown(child, stat.kind === "directory");
+      if (leftThere === undefined) this.#index.remove(child);
+      left ??= leftThere;
+    }
+    if (left === undefined) this.#anchor.removeDirectory(path);
+    else this.#touched.add(path);
+    return left;
+  }
+
+  #move({ from, path }: MoveAction): void {
+    const stat = this.#anchor.lstat(from);
+    const entry = this.#index.get(from);
+    if (stat === undefined || entry === undefined) {
+      throw new FilesyncError({
+        code: "not-found",
+        operation: `move "${from}" to "${path}"`,
+        reason: `"${from}" does not exist`,
+        hint: "Compare the trees again",
+      });
+    }
+    this.#makeParents(path);
+    if (this.#anchor.lstat(path)?.kind === "directory" && this.#anchor.list(path).length > 0) {
+      throw standsInTheWay(path, "directory");
+    }
+    this.#anchor.rename(from, path);
+    this.#index.move(from, path);
+    this.#touched.add(parentOf(from)).add(parentOf(path));
+    const moved = this.#anchor.lstat(path);
+    if (moved !== undefined) this.#index.put({ ...entry, path }, { ...moved, lookedAt: entry.lookedAt });
+    this.#index.record({ time: this.#now(), what: "move", path, from });
+  }
+
+  #makeParents(path: TreePath): void {
+    for (const directory of this.#anchor.makeParents(path)) {
+      const stat = this.#anchor.lstat(directory)!;
+      const { mtime, mode } = stat;
+      this.#index.put({ kind: "directory", path: directory, mtime, mode }, {
+        ...stat,
+        lookedAt: this.#now(),
+      });
+      this.#touched.add(directory).add(parentOf(directory));
+    }
+  }
+
+  #refuseDirectory(path: TreePath): void {
+    if (this.#anchor.lstat(path)?.kind === "directory") throw standsInTheWay(path, "directory");
+  }
+
+  #record(what: Action["type"], entry: Entry, packedManifest?: Uint8Array): void {
+    const stat = this.#anchor.lstat(entry.path);
+    if (stat === undefined) {
+      throw new FilesyncError({
+        code: "io",
+        operation: `${what} "${entry.path}"`,
+        reason: "it vanished again",
+      });
+    }
+    this.#index.put(entry, { ...stat, lookedAt: this.#now() }, packedManifest);
+    const file = entry.kind === "file" ? { size: entry.size, digest: entry.digest } : {};
+    this.#index.record({ time: this.#now(), what, path: entry.path, ...file });
+  }
+}
+
+function standsInTheWay(path: TreePath, kind: string): FilesyncError {
+  return new FilesyncError({
+    code: "conflict",
+    operation: `write "${path}"`,
+    reason: `a ${kind} stands there`,
+    hint: "Compare the trees again",
+  });
+}

@@ -1,0 +1,256 @@
+/**
+ * The receiver that is a directory of this machine. Every write to a
+ * destination tree goes through here.
+ *
+ * The recipe of a batch, in this order: content into temporary files, digests
+ * verified, files synced, then renamed into place, directories synced, the
+ * index recorded, and only then the answer. A power cut at any point leaves
+ * every path with its old content or its new one, whole; whatever the index
+ * missed is found when it is next refreshed.
+ *
+ * @module
+ */
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { DescribePool } from "../chunking/describe_pool.ts";
+import { type Chunk, packManifest } from "../core/chunk.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Digest } from "../core/digest.ts";
+import type { Entry } from "../core/entry.ts";
+import { FilesyncError } from "../core/errors.ts";
+import { STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import { openDatabase } from "../database/open.ts";
+import { lockState } from "../database/lock.ts";
+import { cleanTemp, TreeRoot } from "../files/tree_root.ts";
+import { refresh, type RefreshProgress, type RefreshResult } from "../index/refresh.ts";
+import { INDEX_MIGRATIONS } from "../index/schema.ts";
+import { Staging } from "../index/staging.ts";
+import { type IndexedEntry, TreeIndex } from "../index/tree_index.ts";
+import { applyBatch } from "./apply_batch.ts";
+import { Mutex } from "../core/mutex.ts";
+import type {
+  Batch,
+  BatchResult,
+  ContentNeed,
+  ContentOffer,
+  HistoryQuery,
+  HistoryRecord,
+  Receiver,
+  ReceiverInfo,
+} from "./receiver.ts";
+
+/** Most bytes of content in one call. */
+export const MAX_BATCH_BYTES = 8 << 20;
+/** Most actions, offers or chunks in one call. */
+export const MAX_BATCH_ITEMS = 2_000;
+
+/** Answers to batches are remembered this many milliseconds: a week, longer than any client retries unseen. */
+const ANSWERS_KEPT_MS = 7 * 24 * 3600 * 1000;
+
+/** Settings of {@linkcode LocalReceiver}. */
+export interface LocalReceiverOptions {
+  clock: Clock;
+  /** Told how far the index is with reading the tree at the start. */
+  onProgress?: (progress: RefreshProgress) => void;
+}
+
+/** A directory of this machine that takes actions. See the module's comment. */
+export class LocalReceiver implements Receiver, AsyncDisposable {
+  /** The directory. */
+  readonly root: TreeRoot;
+  /** Resolves when the index is up to date with the tree; everything but `close` is refused before. */
+  readonly ready: Promise<RefreshResult>;
+  readonly #clock: Clock;
+  readonly #resources = new DisposableStack();
+  readonly #index: TreeIndex;
+  readonly #staging: Staging;
+  readonly #pool: DescribePool;
+  readonly #writing = new Mutex();
+  readonly #closing = new AbortController();
+  #progress: RefreshProgress | undefined = { seen: 0, read: 0, readBytes: 0 };
+
+  /**
+   * Opens the directory, takes its lock and begins to bring its index up to date.
+   *
+   * @throws {FilesyncError} When the directory is missing or not one, cannot be written, or is
+   * being served already.
+   */
+  constructor(directory: string, { clock, onProgress }: LocalReceiverOptions) {
+    this.#clock = clock;
+    const resources = new DisposableStack();
+    try {
+      this.root = resources.use(TreeRoot.open(directory));
+      const state = `${this.root.path}/${STATE_DIRECTORY}`;
+      resources.use(lockState(state, `the directory "${this.root.path}"`));
+      cleanTemp(this.root);
+      this.#index = resources.use(
+        new TreeIndex(openDatabase(`${state}/index.db`, { name: "index", migrations: INDEX_MIGRATIONS })),
+      );
+      this.#index.sql("DELETE FROM answers WHERE time < ?").run(clock.now() - ANSWERS_KEPT_MS);
+      this.#staging = resources.use(new Staging(this.#index, `${state}/chunks.pack`, clock.now()));
+      this.#pool = resources.use(new DescribePool(DEFAULT_CHUNKING));
+    } catch (error) {
+      resources.dispose();
+      throw error;
+    }
+    this.#resources = resources;
+    this.ready = this.#writing.run(() =>
+      refresh(this.root, this.#index, {
+        clock,
+        pool: this.#pool,
+        signal: this.#closing.signal,
+        onProgress: (progress) => {
+          this.#progress = { ...progress };
+          onProgress?.(progress);
+        },
+      })
+    );
+    this.ready.then(() => this.#progress = undefined, () => {});
+  }
+
+  /** The index, for those who show it. */
+  get index(): TreeIndex {
+    return this.#index;
+  }
+
+  open(): Promise<ReceiverInfo> {
+    return this.#whenReady(() => ({
+      indexId: this.#index.id,
+      sequence: this.#index.sequence,
+      chunking: DEFAULT_CHUNKING.name,
+      maxBatchBytes: MAX_BATCH_BYTES,
+      maxBatchItems: MAX_BATCH_ITEMS,
+    }));
+  }
+
+  async *tree(): AsyncGenerator<Entry> {
+    await this.#whenReady(() => {});
+    for (const indexed of this.#index.entries()) yield bare(indexed);
+  }
+
+  entry(path: TreePath): Promise<Entry | undefined> {
+    return this.#whenReady(() => {
+      const indexed = this.#index.get(path);
+      return indexed && bare(indexed);
+    });
+  }
+
+  check(offers: ContentOffer[]): Promise<ContentNeed[]> {
+    return this.#whenReady(() => this.#index.transaction(() => offers.map((offer) => this.#need(offer))));
+  }
+
+  stage(chunks: Chunk[]): Promise<void> {
+    return this.#whenReady(() => this.#staging.keep(chunks, this.#clock.now()));
+  }
+
+  async apply(batch: Batch): Promise<BatchResult> {
+    await this.#whenReady(() => {});
+    return await this.#writing.run(async () => {
+      const known = this.#index.sql("SELECT answer FROM answers WHERE key = ?").get(batch.key) as
+        | { answer: string }
+        | undefined;
+      if (known !== undefined) return JSON.parse(known.answer);
+      const stale = new Set<TreePath>();
+      const { root } = this;
+      const result = await applyBatch(batch, {
+        root,
+        index: this.#index,
+        staging: this.#staging,
+        now: () => this.#clock.now(),
+        onStale: (path) => stale.add(path),
+      });
+      this.#forget(stale);
+      return result;
+    });
+  }
+
+  read(
+    path: TreePath,
+    range?: { start: number; end: number },
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    return this.#whenReady(() => {
+      using anchor = this.root.anchor();
+      const file = anchor.openRead(path);
+      let at = range?.start ?? 0;
+      const end = Math.min(range?.end ?? Infinity, file.stat.size);
+      return new ReadableStream<Uint8Array<ArrayBuffer>>({
+        pull(controller) {
+          const block = new Uint8Array(Math.max(0, Math.min(end - at, 256 << 10)));
+          const length = block.length === 0 ? 0 : file.read(block, at);
+          if (length > 0) {
+            at += length;
+            controller.enqueue(block.subarray(0, length));
+          }
+          if (length === 0 || at >= end) {
+            file[Symbol.dispose]();
+            controller.close();
+          }
+        },
+        cancel() {
+          file[Symbol.dispose]();
+        },
+      });
+    });
+  }
+
+  history(query: HistoryQuery): Promise<HistoryRecord[]> {
+    return this.#whenReady(() => this.#index.history(query) as HistoryRecord[]);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#writing.run(() => Promise.resolve());
+    this.#resources.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #need({ digest, manifest }: ContentOffer): ContentNeed {
+    if (this.#index.hasContent(digest)) return "nothing";
+    if (manifest === undefined) return "whole";
+    this.#staging.offer(digest, packManifest(manifest), this.#clock.now());
+    const asked = new Set<Digest>();
+    return manifest.flatMap((chunk, at) => {
+      if (asked.has(chunk.digest) || this.#isHere(chunk.digest)) return [];
+      asked.add(chunk.digest);
+      return [at];
+    });
+  }
+
+  #isHere(chunk: Digest): boolean {
+    return this.#staging.placeOf(chunk) !== undefined || this.#index.placeOf(chunk) !== undefined;
+  }
+
+  /** Drops paths whose content was found to be another; a refresh will read them again. */
+  #forget(paths: ReadonlySet<TreePath>): void {
+    if (paths.size === 0) return;
+    this.#index.transaction(() => {
+      for (const path of paths) {
+        this.#index.remove(path);
+        this.#index.record({ time: this.#clock.now(), what: "found-gone", path });
+      }
+    });
+    void this.#writing.run(() =>
+      refresh(this.root, this.#index, { clock: this.#clock, pool: this.#pool, signal: this.#closing.signal })
+    )
+      .catch(() => {});
+  }
+
+  // deno-lint-ignore require-await
+  async #whenReady<T>(answer: () => T): Promise<T> {
+    if (this.#progress === undefined) return answer();
+    throw new FilesyncError({
+      code: "indexing",
+      operation: `use "${this.root.path}"`,
+      reason: `its files are being read, ${this.#progress.seen} entries so far`,
+      hint: "It will be ready by itself",
+      retryAfter: 1_000,
+    });
+  }
+}
+
+/** The entry without how it looked on this disk. */
+function bare({ ctime: _ctime, dev: _dev, ino: _ino, lookedAt: _lookedAt, ...entry }: IndexedEntry): Entry {
+  return entry;
+}

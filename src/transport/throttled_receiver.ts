@@ -1,0 +1,41 @@
+/** A receiver that is not sent more than so many bytes a second. @module */
+import type { Clock } from "../core/clock.ts";
+import type { Receiver } from "./receiver.ts";
+
+/**
+ * Wraps `receiver` so that content goes out at `bytesPerSecond` on average. A piece may go at once
+ * when nothing went before it; the next ones wait until it is paid for.
+ */
+export function throttledReceiver(
+  receiver: Receiver,
+  bytesPerSecond: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Receiver {
+  let freeAt = 0;
+
+  /** Waits until `bytes` may go. */
+  async function pay(bytes: number): Promise<void> {
+    const start = Math.max(freeAt, clock.now());
+    freeAt = start + 1_000 * bytes / bytesPerSecond;
+    if (start > clock.now()) await clock.sleep(start - clock.now(), signal);
+  }
+
+  return {
+    open: () => receiver.open(),
+    tree: () => receiver.tree(),
+    entry: (path) => receiver.entry(path),
+    check: (offers) => receiver.check(offers),
+    async stage(chunks) {
+      await pay(chunks.reduce((sum, { data }) => sum + data.length, 0));
+      return await receiver.stage(chunks);
+    },
+    async apply(batch) {
+      await pay([...batch.contents.values()].reduce((sum, { length }) => sum + length, 0));
+      return await receiver.apply(batch);
+    },
+    read: (path, range) => receiver.read(path, range),
+    history: (query) => receiver.history(query),
+    close: () => receiver.close(),
+  };
+}

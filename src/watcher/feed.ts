@@ -1,0 +1,236 @@
+/**
+ * Where paths come from: `Deno.watchFs` on a tree, with what it takes to notice when it lies.
+ * It runs in a Worker ({@linkcode openWorkerFeed}), so that a busy program does not make it
+ * drop events and a hanging watch can be thrown away.
+ *
+ * A feed promises only this: a path that changed is told, or `lost` is, or it ends; or it falls
+ * silent, without even `alive`, and is to be thrown away.
+ *
+ * @module
+ */
+import { BACKLOG_LIMIT, Canary } from "./canary.ts";
+import { findSpecials, releasePipes } from "./specials.ts";
+
+/** What a feed needs to know. */
+export interface FeedSettings {
+  /** The directory to watch, as `Deno.realPath` names it. */
+  root: string;
+  /** A directory outside the tree for the canary file. */
+  canaryDirectory: string;
+  /** Milliseconds between two signs of life. */
+  canaryMs: number;
+  /** Milliseconds of silence after which a sign of life is missing. */
+  echoMs: number;
+  /** Whether the feed before this one may still hang at a named pipe. */
+  release: boolean;
+}
+
+/** Why a feed ended. */
+export type FeedEnd =
+  /** The system gives no more of what `limit` counts. */
+  | { why: "exhausted"; reason: string; limit: "watches" | "instances" }
+  /** A directory must not be read. */
+  | { why: "denied"; reason: string }
+  /** Events do not come through any more. */
+  | { why: "stalled"; reason: string }
+  /** It has to be opened anew, for whatever reason. */
+  | { why: "failed"; reason: string };
+
+/** What a feed tells. */
+export type FeedMessage =
+  /** The watches stand. `pipes` were found while releasing the feed before, relative to the root. */
+  | { type: "ready"; pipes: string[] }
+  /** Something may have happened at these paths, relative to the root. */
+  | { type: "paths"; paths: string[] }
+  /** Something happened to the root itself. */
+  | { type: "root" }
+  /** Events get through. */
+  | { type: "alive" }
+  /** Events were lost, or may have been. */
+  | { type: "lost"; reason: string }
+  /** There was an event for a name that is not valid Unicode. */
+  | { type: "unnamable" }
+  /** The last message. */
+  | { type: "ended"; end: FeedEnd };
+
+/** Starts a feed; disposing of it ends it without a message. */
+export type OpenFeed = (settings: FeedSettings, post: (message: FeedMessage) => void) => Disposable;
+
+/** A feed in a Worker of its own. */
+export const openWorkerFeed: OpenFeed = (settings, post) => {
+  const worker = new Worker(new URL("./watch_worker.ts", import.meta.url), {
+    type: "module",
+    name: "watcher",
+  });
+  worker.onmessage = ({ data }) => post(data);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    post({ type: "ended", end: { why: "failed", reason: event.message } });
+  };
+  worker.postMessage(settings);
+  return { [Symbol.dispose]: () => worker.terminate() };
+};
+
+/** How long events are gathered before they are told, milliseconds. */
+const BATCH_MS = 1;
+
+/** Watches until the watch ends or fails; the end is the last message. */
+export async function runFeed(
+  settings: FeedSettings,
+  post: (message: FeedMessage) => void,
+  watchFs: typeof Deno.watchFs = Deno.watchFs,
+): Promise<void> {
+  const { root, canaryDirectory, release } = settings;
+  const canaryFile = `${canaryDirectory}/canary`;
+  const pipes: string[] = [];
+  let watch: Deno.FsWatcher;
+  try {
+    Deno.mkdirSync(canaryDirectory, { recursive: true });
+    Deno.writeTextFileSync(canaryFile, "filesync touches this file to see whether events still come\n");
+    if (release) {
+      for await (const { kind, path } of findSpecials(root)) if (kind === "pipe") pipes.push(path);
+      await releasePipes(pipes.map((path) => `${root}/${path}`));
+    }
+    watch = watchFs([root, canaryDirectory], { recursive: true });
+  } catch (error) {
+    return post({ type: "ended", end: endOf(error) });
+  }
+  post({ type: "ready", pipes });
+
+  const links = new Set<string>();
+  const canary = new Canary(settings);
+  const batch = new Set<string>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let flushing: ReturnType<typeof setTimeout> | undefined;
+  let end: FeedEnd | undefined;
+
+  function stop(why: FeedEnd) {
+    if (end !== undefined) return;
+    end = why;
+    post({ type: "ended", end }); // before closing, which waits for ever for a watch that hangs
+    watch.close();
+  }
+
+  function flush() {
+    const told = toTree(root, batch);
+    batch.clear();
+    if (told.includes("")) post({ type: "root" });
+    const inside = told.filter((path) => path !== "");
+    if (inside.length > 0) post({ type: "paths", paths: inside });
+    if (inside.some((path) => links.has(path))) {
+      stop({ why: "failed", reason: "a link to a watched directory changed" });
+    }
+  }
+
+  function beat() {
+    const step = canary.next(performance.now());
+    if (step === "stalled") {
+      return stop({ why: "stalled", reason: "the system has stopped sending events" });
+    }
+    if (step === "touch") touch(canaryFile);
+    schedule();
+  }
+
+  function schedule() {
+    clearTimeout(timer);
+    timer = setTimeout(beat, Math.max(0, canary.wakeAt - performance.now()));
+  }
+
+  async function findLinks() {
+    for await (const { kind, path } of findSpecials(root)) {
+      if (end !== undefined) return;
+      if (kind === "link") links.add(path);
+    }
+  }
+
+  schedule();
+  const finding = findLinks();
+  const events = watch[Symbol.asyncIterator]();
+  while (end === undefined) {
+    try {
+      const { done, value } = await events.next();
+      if (done) {
+        stop({ why: "failed", reason: "the watch ended by itself" });
+        break;
+      }
+      if (value.flag === "rescan") {
+        post({ type: "lost", reason: "more events came than could be taken" });
+        continue; // its paths are the watched directories, not what changed
+      }
+      if (value.paths.includes(canaryFile)) {
+        const echo = canary.echoed(performance.now());
+        if (echo === "incomplete") {
+          post({ type: "lost", reason: `more than ${BACKLOG_LIMIT} events waited at once` });
+        }
+        post({ type: "alive" });
+        schedule();
+        continue;
+      }
+      canary.heard(1, performance.now());
+      for (const path of value.paths) batch.add(path);
+      flushing ??= setTimeout(() => {
+        flushing = undefined;
+        flush();
+        schedule();
+      }, BATCH_MS);
+    } catch (error) {
+      // The watch goes on after an error; what it was about decides whether that helps.
+      if (error instanceof TypeError && error.message.includes("UTF-8")) post({ type: "unnamable" });
+      else stop(endOf(error));
+    }
+  }
+  clearTimeout(timer);
+  clearTimeout(flushing);
+  await finding;
+}
+
+/** Touches without writing: one event, and nothing for the disk to do but a time. */
+function touch(file: string) {
+  try {
+    Deno.utimeSync(file, 0, Math.floor(performance.now()));
+  } catch {
+    // The echo will be missing, and the feed is opened anew with a new file.
+  }
+}
+
+/**
+ * Paths of events, relative to the root, under the names the tree knows them by: an event
+ * below a link to a directory is one of the directory itself, or of nothing in the tree.
+ */
+export function toTree(root: string, paths: Iterable<string>): string[] {
+  const directories = new Map<string, string>();
+  const told = new Set<string>();
+  for (const path of paths) {
+    if (path === root) told.add("");
+    if (!path.startsWith(`${root}/`)) continue;
+    const slash = path.lastIndexOf("/");
+    const directory = path.slice(0, slash);
+    let real = directories.get(directory);
+    if (real === undefined) directories.set(directory, real = realDirectory(directory));
+    if (real === root || real.startsWith(`${root}/`)) {
+      told.add(real.slice(root.length + 1) + path.slice(slash));
+    }
+  }
+  return Array.from(told, (path) => path.startsWith("/") ? path.slice(1) : path);
+}
+
+function realDirectory(directory: string): string {
+  try {
+    return Deno.realPathSync(directory);
+  } catch {
+    return directory; // it is gone, and so is what was in it
+  }
+}
+
+/** What an error of `Deno.watchFs` means. The messages are notify's and the system's. */
+export function endOf(error: unknown): FeedEnd {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (/watch limit|no space left|os error 28/i.test(reason)) {
+    return { why: "exhausted", reason, limit: "watches" };
+  }
+  if (/too many open files|os error 24/i.test(reason)) {
+    return { why: "exhausted", reason, limit: "instances" };
+  }
+  if (error instanceof Deno.errors.PermissionDenied) return { why: "denied", reason };
+  return { why: "failed", reason };
+}
