@@ -203,6 +203,14 @@ export class ActionQueue {
     return this.#sql("SELECT * FROM queue_actions WHERE failed = 1 ORDER BY id").all().map(queuedAction);
   }
 
+  /** Whether anything waits for another try after fewer than `tries` failed ones. */
+  isRetrying(tries: number): boolean {
+    return this.#sql(
+      "SELECT 1 FROM queue_actions WHERE tried = 1 AND failed = 0 AND error IS NOT NULL AND attempts < ? LIMIT 1",
+    )
+      .get(tries) !== undefined;
+  }
+
   /** What is waiting or in flight, in order. */
   pending(limit = -1): QueuedAction[] {
     return this.#sql("SELECT * FROM queue_actions WHERE failed = 0 ORDER BY id LIMIT ?").all(limit)

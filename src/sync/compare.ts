@@ -40,7 +40,7 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
     if (held !== undefined) result.entries++;
     const needed = seen === undefined ? [] : toEqual(seen, held);
     if (seen !== undefined && needed.length === 0) continue;
-    if (queue.about((seen ?? held!).path).length > 0) result.undecided++;
+    if (queue.size > 0 && queue.about((seen ?? held!).path).length > 0) result.undecided++;
     else if (seen === undefined) result.foreign.push(held!.path);
     else actions.push(...needed.map((action) => ({ action, fresh: held === undefined })));
     if (actions.length >= GROUP) flush();

@@ -6,6 +6,7 @@
  */
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { DescribePool } from "../chunking/describe_pool.ts";
+import { backoffDelay } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
@@ -121,7 +122,9 @@ export class Pusher implements AsyncDisposable {
       });
       await watcher.ready;
       await this.#lookAtAll(stopped, watcher);
-      for await (const event of watcher.events(stopped)) await this.#handle(event, watcher, stopped);
+      for await (const event of watcher.events(stopped)) {
+        await this.#handleOrLookLater(event, watcher, stopped);
+      }
     });
   }
 
@@ -156,12 +159,32 @@ export class Pusher implements AsyncDisposable {
     });
     const sending = this.#sender.run(stopped).finally(() => ended.abort());
     try {
-      await work(stopped);
+      await this.#sender.met;
+      if (!stopped.aborted) await work(stopped);
     } catch (error) {
       if (!stopped.aborted) throw error;
     } finally {
       ended.abort();
       await sending;
+    }
+  }
+
+  /** A change that cannot be recorded now, because our own disk is full, is found by a look at everything later. */
+  async #handleOrLookLater(event: WatchEvent, watcher: Watcher, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    for (
+      let tries = 1, next = event;
+      !signal.aborted;
+      next = { type: "rescan", reason: "a change could not be recorded" }
+    ) {
+      try {
+        return await this.#handle(next, watcher, signal);
+      } catch (error) {
+        const failure = toFilesyncError("record what changed", error);
+        if (failure !== error || failure.permanent) throw error;
+        this.#warn(failure.message, failure.hint);
+        await clock.sleep(backoffDelay(tries++, 1_000, { random }), signal);
+      }
     }
   }
 

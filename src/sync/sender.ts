@@ -85,14 +85,26 @@ export class Sender {
     sentBytes: 0,
   };
   readonly #underWay = new Set<Promise<void>>();
+  /** What the receiver said of itself; `undefined` while there is no connection. */
   #info: ReceiverInfo | undefined;
+  /** What it said last; batches under way still go by it when the connection is lost. */
+  #limits: Pick<ReceiverInfo, "maxBatchBytes" | "maxBatchItems"> = { maxBatchBytes: 0, maxBatchItems: 0 };
   #sequence = new SequenceTracker(0);
   #stale = false;
   #compareAt = 0;
   #comparisons = 0;
-  #failure: unknown;
+  /** Connections lost since something last went well. */
+  #losses = 0;
   #busy = true;
   #doneBytes = 0;
+
+  readonly #met = Promise.withResolvers<void>();
+
+  /**
+   * Resolves when the receiver's tree has been compared, or needs no comparison, or when it was not
+   * to be reached: then is the time to look at the source, because little is queued yet.
+   */
+  readonly met: Promise<void> = this.#met.promise;
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -103,10 +115,9 @@ export class Sender {
     return { ...this.#totals };
   }
 
-  /** Whether there is something to do now. What only waits for its next try does not count after `tries` tries. */
+  /** Whether there is something to do. What was tried `tries` times in vain, and what waits behind it, does not count. */
   isBusy(tries: number): boolean {
-    if (this.#busy || this.#underWay.size > 0) return true;
-    return this.#options.state.queue.pending().some(({ attempts }) => attempts < tries);
+    return this.#busy || this.#underWay.size > 0 || this.#options.state.queue.isRetrying(tries);
   }
 
   /**
@@ -115,30 +126,44 @@ export class Sender {
    * @throws {FilesyncError} When the receiver refuses us for good, or was out of reach for too long.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { state: { queue }, clock } = this.#options;
-    while (!signal.aborted) {
-      if (this.#failure !== undefined) throw this.#failure;
-      if (this.#info === undefined) await this.#connect(signal);
-      if (signal.aborted) break;
-      if (this.#stale && clock.now() >= this.#compareAt && this.#underWay.size === 0) await this.#compare();
-      const changed = queue.changed(signal);
-      const batch = this.#info !== undefined && this.#underWay.size < LANES && !this.#mustCompareNow()
-        ? queue.take(BATCH)
-        : [];
-      if (batch.length > 0) {
-        this.#busy = true;
-        const work = this.#send(batch).finally(() => this.#underWay.delete(work));
-        this.#underWay.add(work);
-        continue;
+    const { clock, random, onEvent } = this.#options;
+    try {
+      for (let failures = 0; !signal.aborted;) {
+        try {
+          await this.#step(signal);
+          failures = 0;
+        } catch (error) {
+          // Our own disk is full, or its database busy: nothing is lost, only late.
+          if (!(error instanceof FilesyncError) || (error.code !== "disk-full" && error.code !== "locked")) {
+            throw error;
+          }
+          onEvent({ type: "notice", level: "warning", message: error.message, hint: error.hint });
+          await clock.sleep(backoffDelay(++failures, 1_000, { random }), signal).catch(() => {});
+        }
       }
-      this.#busy = this.#underWay.size > 0 || this.#info === undefined || this.#mustCompareNow();
-      if (this.#info === undefined && this.#underWay.size === 0) continue;
-      await this.#somethingToDo(changed, signal);
+    } finally {
+      this.#met.resolve();
+      await Promise.allSettled(this.#underWay);
     }
-    await Promise.allSettled(this.#underWay);
   }
 
-  #mustCompareNow(): boolean {
+  /** Connects, compares, sends or waits: whatever is next. */
+  async #step(signal: AbortSignal): Promise<void> {
+    const { queue } = this.#options.state;
+    if (this.#info === undefined) return await this.#connect(signal);
+    if (this.#mustCompare() && this.#underWay.size === 0) return await this.#compare();
+    this.#met.resolve();
+    const changed = queue.changed(signal);
+    // It may reject long after anybody waits for it.
+    changed.catch(() => {});
+    const batch = this.#underWay.size < LANES && !this.#mustCompare() ? queue.take(BATCH) : [];
+    this.#busy = batch.length > 0 || this.#underWay.size > 0 || this.#mustCompare();
+    if (batch.length === 0) return await this.#somethingToDo(changed, signal);
+    const work = this.#send(batch).finally(() => this.#underWay.delete(work));
+    this.#underWay.add(work);
+  }
+
+  #mustCompare(): boolean {
     return this.#stale && this.#options.clock.now() >= this.#compareAt;
   }
 
@@ -168,7 +193,12 @@ export class Sender {
   /** Opens the receiver, however long it takes. */
   async #connect(signal: AbortSignal): Promise<void> {
     const { receiver, clock, random, onEvent, giveUpAfter = Infinity } = this.#options;
+    this.#busy = true;
     let unreachableSince: number | undefined;
+    // It answered, and then failed: at once again would only be the same again.
+    if (this.#losses > 0) {
+      await clock.sleep(backoffDelay(this.#losses, 0, { random }), signal).catch(() => {});
+    }
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
         this.#arrive(await receiver.open());
@@ -191,6 +221,7 @@ export class Sender {
           detail: failure.reason,
           retryAt: now + delay,
         });
+        this.#met.resolve();
         await clock.sleep(delay, signal).catch(() => {});
       }
     }
@@ -201,7 +232,7 @@ export class Sender {
     const known = index.meta("receiver_id") === info.indexId
       ? Number(index.meta("receiver_sequence") ?? NaN)
       : NaN;
-    this.#info = info;
+    this.#info = this.#limits = info;
     this.#sequence = new SequenceTracker(info.sequence);
     this.#stale = known !== info.sequence;
     this.#compareAt = 0;
@@ -210,7 +241,7 @@ export class Sender {
 
   /** Asks the receiver for its whole tree, and queues whatever is not equal. */
   async #compare(): Promise<void> {
-    const { receiver, state, clock, looking, onEvent, deleteExtra } = this.#options;
+    const { receiver, state, clock, looking, deleteExtra } = this.#options;
     try {
       await looking.run(async () => {
         const info = await receiver.open();
@@ -225,6 +256,7 @@ export class Sender {
           state.index.setMeta("receiver_id", info.indexId);
           this.#rememberSequence();
         });
+        this.#losses = 0;
         if (foreign.length > 0) this.#meetForeign(foreign, first, deleteExtra ?? false);
       });
     } catch (error) {
@@ -283,7 +315,7 @@ export class Sender {
       const group of groups(
         [...offers.values()],
         (offer) => 100 + 36 * (offer.manifest?.length ?? 0),
-        this.#info!.maxBatchItems,
+        this.#limits.maxBatchItems,
       )
     ) {
       const answers = await receiver.check(group);
@@ -359,13 +391,13 @@ export class Sender {
     const taken: QueuedAction[] = [];
     let bytes = 0;
     let at = 0;
-    for (; at < actions.length && taken.length < this.#info!.maxBatchItems; at++) {
+    for (; at < actions.length && taken.length < this.#limits.maxBatchItems; at++) {
       const { id, action } = actions[at];
       if (
         action.type === "put" && !contents.has(action.digest) &&
         travelsInline(action, needs.get(action.digest)!)
       ) {
-        if (taken.length > 0 && bytes + action.size > Math.min(REQUEST_BYTES, this.#info!.maxBatchBytes)) {
+        if (taken.length > 0 && bytes + action.size > Math.min(REQUEST_BYTES, this.#limits.maxBatchBytes)) {
           break;
         }
         try {
@@ -412,6 +444,7 @@ export class Sender {
       actions: taken.map(({ action }) => action),
       contents,
     });
+    this.#losses = 0;
     this.#sent(bytes);
     this.#sequence.add(before, after);
     const done: number[] = [];
@@ -516,8 +549,10 @@ export class Sender {
 
   /** The receiver cannot be talked to: the next turn connects anew. */
   #lose(failure: FilesyncError): void {
-    if (failure.permanent && !CONNECTION_CODES.has(failure.code)) this.#failure = failure;
+    if (this.#info === undefined) return;
     this.#info = undefined;
+    this.#losses++;
+    this.#options.onEvent({ type: "connection", state: "offline", detail: failure.reason });
   }
 
   #rememberSequence(): void {

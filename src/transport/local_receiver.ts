@@ -46,6 +46,9 @@ export const MAX_BATCH_ITEMS = 2_000;
 /** Answers to batches are remembered this many milliseconds: a week, longer than any client retries unseen. */
 const ANSWERS_KEPT_MS = 7 * 24 * 3600 * 1000;
 
+/** How long {@linkcode LocalReceiver.open} waits for the index, milliseconds. */
+const READY_SOON_MS = 1_000;
+
 /** Settings of {@linkcode LocalReceiver}. */
 export interface LocalReceiverOptions {
   clock: Clock;
@@ -112,8 +115,10 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     return this.#index;
   }
 
-  open(): Promise<ReceiverInfo> {
-    return this.#whenReady(() => ({
+  async open(): Promise<ReceiverInfo> {
+    // Most trees are read sooner than a client would come again.
+    if (this.#progress !== undefined) await this.#readySoon();
+    return await this.#whenReady(() => ({
       indexId: this.#index.id,
       sequence: this.#index.sequence,
       chunking: DEFAULT_CHUNKING.name,
@@ -204,6 +209,16 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Resolves when the index is ready, or a little later all the same. */
+  async #readySoon(): Promise<void> {
+    using late = new DisposableStack();
+    const timer = late.adopt(new AbortController(), (controller) => controller.abort());
+    await Promise.race([
+      this.ready.catch(() => {}),
+      this.#clock.sleep(READY_SOON_MS, timer.signal).catch(() => {}),
+    ]);
   }
 
   #need({ digest, manifest }: ContentOffer): ContentNeed {

@@ -1,0 +1,65 @@
+/**
+ * Runs all tests: `deno task test [FLAGS of deno test]`. Those beside the code run several files at
+ * a time; the end-to-end ones start many programs each, and run one file after the other.
+ * The last line is the sum, `N passed, N failed`.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a tool of the command line
+import { stripAnsiCode } from "@std/fmt/colors";
+
+/** Arguments of `deno test`, one list for each run. */
+const RUNS = [["--parallel", "src", "tools"], ["tests"]];
+
+/** How many tests ended how. */
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** The counts in the last line of what `deno test` printed; without such a line nothing was run, which is one failure. */
+export function countsIn(output: string): Counts {
+  const lines = stripAnsiCode(output).matchAll(
+    /^(?:ok|FAILED) \| (\d+) passed[^|\n]* \| (\d+) failed[^|\n]*(?:\| (\d+) ignored)?/gm,
+  );
+  const last = [...lines].at(-1);
+  if (last === undefined) return { passed: 0, failed: 1, skipped: 0 };
+  const [, passed, failed, skipped = "0"] = last;
+  return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) };
+}
+
+/** The closing line. */
+export function textOf({ passed, failed, skipped }: Counts): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+}
+
+/** Runs `deno test` with `args`, shows what it prints, and counts. */
+async function runTests(args: string[]): Promise<Counts> {
+  await using child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "--allow-all", ...args],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const [shown, kept] = child.stdout.tee();
+  const [output, , { success }] = await Promise.all([
+    new Response(kept).text(),
+    shown.pipeTo(Deno.stdout.writable, { preventClose: true }),
+    child.status,
+  ]);
+  const counts = countsIn(output);
+  // Such as a test that leaks, found after all have passed.
+  return success || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+}
+
+if (import.meta.main) {
+  const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const run of RUNS) {
+    const { passed, failed, skipped } = await runTests([...Deno.args, ...run]);
+    sum.passed += passed;
+    sum.failed += failed;
+    sum.skipped += skipped;
+  }
+  console.info(textOf(sum));
+  if (sum.failed > 0) Deno.exitCode = 1;
+}
