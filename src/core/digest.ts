@@ -1,5 +1,4 @@
 /** SHA-256 digests as they are named everywhere: 64 lower-case hexadecimal digits. @module */
-import { decodeHex, encodeHex } from "@std/encoding";
 import { FilesyncError } from "./errors.ts";
 
 declare const checked: unique symbol;
@@ -35,10 +34,10 @@ export function parseDigest(text: string): Digest {
 /** The digest in `bytes`, which must be {@linkcode DIGEST_BYTES} long. */
 export function digestFromBytes(bytes: Uint8Array): Digest {
   if (bytes.length !== DIGEST_BYTES) throw new RangeError(`A digest has ${DIGEST_BYTES} bytes`);
-  return encodeHex(bytes) as Digest;
+  return bytes.toHex() as Digest;
 }
 
 /** The {@linkcode DIGEST_BYTES} bytes of `digest`. */
 export function digestToBytes(digest: Digest): Uint8Array<ArrayBuffer> {
-  return decodeHex(digest);
+  return Uint8Array.fromHex(digest);
 }

@@ -24,6 +24,7 @@ export const INDEX_MIGRATIONS: readonly string[] = [
 
   CREATE TABLE entries (
     path TEXT PRIMARY KEY,
+    parent TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('file', 'directory', 'symlink')),
     size INTEGER NOT NULL DEFAULT 0,
     mtime INTEGER NOT NULL,
@@ -37,6 +38,7 @@ export const INDEX_MIGRATIONS: readonly string[] = [
     looked_at INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX entries_by_content ON entries(content) WHERE content IS NOT NULL;
+  CREATE INDEX entries_by_parent ON entries(parent);
   CREATE INDEX entries_by_inode ON entries(ino, dev);
 
   CREATE TABLE history (

@@ -10,7 +10,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type ChunkRef, packManifest, unpackManifest } from "../core/chunk.ts";
 import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
-import { rangeBelow, ROOT, type TreePath } from "../core/path.ts";
+import { parentOf, rangeBelow, ROOT, type TreePath } from "../core/path.ts";
 import { transaction } from "../database/open.ts";
 
 /** How an entry looked on disk when it was recorded. */
@@ -123,25 +123,11 @@ export class TreeIndex implements Disposable {
     return row && toEntry(row);
   }
 
-  /** What stands directly in `directory`. */
+  /** What stands directly in `directory`, in no order. */
   children(directory: TreePath): IndexedEntry[] {
-    const { low: first, high } = rangeOf(directory);
-    const rows: IndexedEntry[] = [];
-    // Skips from child to child instead of reading whole subtrees.
-    const next = this.sql(`${SELECT_ENTRY} WHERE path >= ? AND path < ? ORDER BY path LIMIT 1`);
-    const prefix = directory === ROOT ? 0 : directory.length + 1;
-    for (let low = first;;) {
-      const row = next.get(low, high) as EntryRow | undefined;
-      if (row === undefined) return rows;
-      const slash = row.path.indexOf("/", prefix);
-      if (slash < 0) {
-        rows.push(toEntry(row));
-        low = `${row.path}\0`;
-      } else {
-        // Everything below a child has been met after the child itself.
-        low = `${row.path.slice(0, slash)}0`;
-      }
-    }
+    return (this.sql(`${SELECT_ENTRY} WHERE parent = ?`).all(directory) as unknown as EntryRow[]).map(
+      toEntry,
+    );
   }
 
   /** Every entry, parents before what they hold. Changes made meanwhile may or may not be met. */
@@ -186,12 +172,13 @@ export class TreeIndex implements Disposable {
     const old = this.#contentOf(entry.path);
     const content = entry.kind === "file" ? this.#contentFor(entry.digest, entry.size, packedManifest) : null;
     this.sql(`
-      INSERT INTO entries (path, kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO entries (path, parent, kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, size = excluded.size, mtime = excluded.mtime,
         mode = excluded.mode, target = excluded.target, content = excluded.content, ctime = excluded.ctime,
         dev = excluded.dev, ino = excluded.ino, looked_at = excluded.looked_at`).run(
       entry.path,
+      parentOf(entry.path),
       entry.kind,
       entry.kind === "file" ? entry.size : 0,
       entry.mtime,
@@ -220,9 +207,13 @@ export class TreeIndex implements Disposable {
   move(from: TreePath, to: TreePath): void {
     this.remove(to);
     const { low, high } = rangeBelow(from);
-    this.sql("UPDATE entries SET path = ? || substr(path, ?) WHERE path = ? OR (path >= ? AND path < ?)")
-      // substr counts characters, as code points: SQLite measures both sides the same way.
-      .run(to, [...from].length + 1, from, low, high);
+    // substr counts characters, as code points: SQLite measures both sides the same way.
+    const rest = [...from].length + 1;
+    this.sql(
+      "UPDATE entries SET path = ?1 || substr(path, ?2), parent = ?1 || substr(parent, ?2) WHERE path >= ?3 AND path < ?4",
+    )
+      .run(to, rest, low, high);
+    this.sql("UPDATE entries SET path = ?, parent = ? WHERE path = ?").run(to, parentOf(to), from);
   }
 
   /** The paths that hold a content. */

@@ -47,6 +47,8 @@ export class SourceState implements Disposable {
   /** The state directory. */
   readonly directory: string;
   readonly #lock: Disposable | undefined;
+  /** The paths of all problems, because every look at a path asks. */
+  readonly #troubled: Set<string>;
 
   /**
    * Opens the state in `directory`.
@@ -65,6 +67,7 @@ export class SourceState implements Disposable {
       });
       this.index = new TreeIndex(db);
       this.queue = new ActionQueue(db, { clock });
+      this.#troubled = new Set(this.problems().map(({ problem }) => problem.path!));
     } catch (error) {
       this.#lock?.[Symbol.dispose]();
       throw error;
@@ -87,6 +90,7 @@ export class SourceState implements Disposable {
       | { problem: string }
       | undefined;
     if (known?.problem === text) return false;
+    this.#troubled.add(problem.path);
     this.index.sql(`
       INSERT INTO problems VALUES (?, ?, ?) ON CONFLICT (path) DO UPDATE SET problem = excluded.problem`)
       .run(problem.path, text, now);
@@ -94,15 +98,13 @@ export class SourceState implements Disposable {
   }
 
   /** Notes that a path could be read, or is no more. */
-  dropProblem(path: TreePath): void {
-    if (this.#hasProblems()) this.index.sql("DELETE FROM problems WHERE path = ?").run(path);
+  dropProblem(path: string): void {
+    if (this.#troubled.delete(path)) this.index.sql("DELETE FROM problems WHERE path = ?").run(path);
   }
 
   /** Keeps only the problems with `paths`, after a look at the whole source. */
   keepProblems(paths: ReadonlySet<string>): void {
-    for (const { problem } of this.problems()) {
-      if (!paths.has(problem.path!)) this.index.sql("DELETE FROM problems WHERE path = ?").run(problem.path!);
-    }
+    for (const path of this.#troubled) if (!paths.has(path)) this.dropProblem(path);
   }
 
   /** The paths at the receiver that are not ours and are `path` or lie below it. */
@@ -125,9 +127,5 @@ export class SourceState implements Disposable {
   [Symbol.dispose](): void {
     this.index[Symbol.dispose]();
     this.#lock?.[Symbol.dispose]();
-  }
-
-  #hasProblems(): boolean {
-    return this.index.sql("SELECT 1 FROM problems LIMIT 1").get() !== undefined;
   }
 }

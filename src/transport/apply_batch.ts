@@ -126,12 +126,17 @@ function carryOut(batch: Batch, prepared: Prepared[], anchor: Anchor, target: Ba
   return answer;
 }
 
+/** All permissions of an owner. */
+const OWNER_ALL = 0o700;
+
 /** The changes of one batch, and the directories they touched. */
 class BatchWork {
   readonly #anchor: Anchor;
   readonly #index: TreeIndex;
   readonly #now: () => number;
   readonly #touched = new Set<TreePath>();
+  /** Directories made writable for a moment, with the mode they had. */
+  readonly #unlocked = new Map<TreePath, number>();
 
   constructor(anchor: Anchor, { index, now }: BatchTarget) {
     this.#anchor = anchor;
@@ -139,7 +144,19 @@ class BatchWork {
     this.#now = now;
   }
 
+  /** Carries out `action`, if need be in directories that their own mode makes read-only. */
   do(action: Action, content: BuiltContent | undefined): void {
+    try {
+      this.#carryOut(action, content);
+    } catch (error) {
+      if (!(error instanceof FilesyncError) || error.code !== "permission") throw error;
+      const unlocked = pathsOf(action).map((path) => this.#unlock(parentOf(path)));
+      if (!unlocked.includes(true)) throw error;
+      this.#carryOut(action, content);
+    }
+  }
+
+  #carryOut(action: Action, content: BuiltContent | undefined): void {
     switch (action.type) {
       case "put":
         return this.#put(action, content);
@@ -164,8 +181,13 @@ class BatchWork {
     }
   }
 
-  /** Gives touched directories back the times they were declared with, and makes all names durable. */
+  /** Gives touched directories back the modes and times they were declared with, and makes all names durable. */
   finish(): void {
+    for (const [directory, mode] of this.#unlocked) {
+      if (this.#anchor.lstat(directory)?.kind === "directory") {
+        this.#anchor.setAttributes(directory, { mode });
+      }
+    }
     for (const directory of this.#touched) {
       const stat = this.#anchor.lstat(directory);
       if (stat?.kind !== "directory") continue;
@@ -262,6 +284,7 @@ class BatchWork {
       return undefined;
     }
     let left: TreePath | undefined;
+    this.#unlock(path);
     for (const name of this.#anchor.list(path)) {
       const child = childOf(path, name);
       const stat = nameFault(name) === undefined ? this.#anchor.lstat(child) : undefined;
@@ -295,6 +318,17 @@ class BatchWork {
     const moved = this.#anchor.lstat(path);
     if (moved !== undefined) this.#index.put({ ...entry, path }, { ...moved, lookedAt: entry.lookedAt });
     this.#index.record({ time: this.#now(), what: "move", path, from });
+  }
+
+  /** Lets the owner write into a directory until the end of the batch. Says whether that changed anything. */
+  #unlock(directory: TreePath): boolean {
+    const stat = this.#anchor.lstat(directory);
+    if (directory === ROOT || stat?.kind !== "directory" || (stat.mode & OWNER_ALL) === OWNER_ALL) {
+      return false;
+    }
+    this.#anchor.setAttributes(directory, { mode: stat.mode | OWNER_ALL });
+    if (!this.#unlocked.has(directory)) this.#unlocked.set(directory, stat.mode);
+    return true;
   }
 
   #makeParents(path: TreePath): void {
