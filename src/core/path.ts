@@ -112,3 +112,14 @@ export function rangeBelow(directory: TreePath): { low: string; high: string } {
   // "0" is the character after "/".
   return { low: `${directory}/`, high: `${directory}0` };
 }
+
+/** Of `paths`, those that lie within no other. */
+export function outermost(paths: readonly TreePath[]): TreePath[] {
+  const all = new Set(paths);
+  return paths.filter((path) => {
+    for (let above = parentOf(path); above !== ROOT; above = parentOf(above)) {
+      if (all.has(above)) return false;
+    }
+    return true;
+  });
+}

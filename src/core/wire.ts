@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import type { Action } from "./action.ts";
+import type { Entry } from "./entry.ts";
 import { type Digest, isDigest } from "./digest.ts";
 import { FilesyncError } from "./errors.ts";
 import { pathFault, type TreePath } from "./path.ts";
@@ -73,6 +74,23 @@ export const helloSchema = v.object({
   /** Shown to people: `user@host:/directory`. */
   client: v.optional(v.pipe(v.string(), v.maxLength(300)), ""),
   version: v.optional(v.pipe(v.string(), v.maxLength(50)), ""),
+});
+
+/** One entry of a tree. */
+export const entrySchema: v.GenericSchema<unknown, Entry> = v.variant("kind", [
+  v.object({ kind: v.literal("file"), path: pathSchema, size, mtime: time, mode, digest }),
+  v.object({ kind: v.literal("directory"), path: pathSchema, mtime: time, mode }),
+  v.object({ kind: v.literal("symlink"), path: pathSchema, mtime: time, target: v.string() }),
+]);
+
+/** The answer to a hello. */
+export const welcomeSchema = v.object({
+  session: v.pipe(v.string(), v.minLength(1)),
+  indexId: v.string(),
+  sequence: size,
+  chunking: v.string(),
+  maxBatchBytes: v.pipe(size, v.minValue(1)),
+  maxBatchItems: v.pipe(size, v.minValue(1)),
 });
 
 /** The body of `POST /v1/move`. */

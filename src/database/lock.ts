@@ -28,7 +28,14 @@ export function lockState(directory: string, what: string): Disposable {
       file.close();
       throw error;
     }
-    return { [Symbol.dispose]: () => file.close() };
+    return {
+      [Symbol.dispose]() {
+        // A program that is being started right now holds a copy of every open file until it runs; closing
+        // ours alone would leave the lock to it for a moment.
+        file.unlockSync();
+        file.close();
+      },
+    };
   } catch (error) {
     throw toFilesyncError(operation, error);
   }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { stub } from "@std/testing/mock";
 import fs, { openSync } from "node:fs";
+import { openFilesIn } from "../../tests/support/open_files.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
 import { parsePath, ROOT, type TreePath } from "../core/path.ts";
 import { type Anchor, TreeRoot } from "./tree_root.ts";
@@ -502,7 +503,7 @@ Deno.test({
         path(Array.from({ length: 300 }, (_, i) => letter + String(i).padStart(39, "x")).join("/"));
       const [a, b] = [deep("a"), deep("b")];
       assert(a.length > 4096 * 2);
-      const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      const open = () => openFilesIn(tree);
       const before = open();
       for (const at of [a, b]) {
         assertEquals(anchor.makeParents(at).length, 299);
@@ -533,8 +534,8 @@ Deno.test({
   name: "an anchor closes what it opened",
   ignore: Deno.build.os !== "linux",
   fn: () =>
-    withTree("descriptors", ({ root }) => {
-      const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    withTree("descriptors", ({ root, tree }) => {
+      const open = () => openFilesIn(tree);
       const before = open();
       {
         using anchor = root.anchor();

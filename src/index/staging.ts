@@ -73,7 +73,10 @@ export class Staging implements Disposable {
     } catch (error) {
       this.#pack.truncateSync(start);
       this.#end = start;
-      throw toFilesyncError("stage chunks", error);
+      const failure = toFilesyncError("stage chunks", error);
+      // One file that does not fit must not keep the room of all that do.
+      if (failure.code === "disk-full") this.clear();
+      throw failure;
     }
   }
 
@@ -95,10 +98,10 @@ export class Staging implements Disposable {
     return length;
   }
 
-  /** Remembers the chunks of content that is on its way. */
+  /** Remembers the chunks of content that is on its way: by the last offer's cuts, whose chunks will be staged. */
   offer(digest: Digest, packedManifest: Uint8Array, now: number): void {
     this.#index.sql(
-      "INSERT INTO offers (digest, manifest, time) VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET time = excluded.time",
+      "INSERT INTO offers (digest, manifest, time) VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET manifest = excluded.manifest, time = excluded.time",
     ).run(digestToBytes(digest), packedManifest, now);
   }
 
@@ -126,8 +129,10 @@ export class Staging implements Disposable {
 
   /** Forgets every staged chunk and offer: for when the pack is not what its rows say. */
   clear(): void {
+    // The bytes first: the rows need room to be deleted, and rows without bytes do no harm.
+    this.#pack.truncateSync(0);
+    this.#end = 0;
     this.#index.db.exec("DELETE FROM staged; DELETE FROM offers");
-    this.#shrinkIfEmpty();
   }
 
   [Symbol.dispose](): void {

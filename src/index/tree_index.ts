@@ -290,9 +290,19 @@ export class TreeIndex implements Disposable {
     const { low, high } = rangeOf(under);
     const rows = this.sql(`
       SELECT sequence, time, what, path, from_path, size, digest FROM history
-      WHERE sequence < ? AND (path = ? OR from_path = ? OR (path >= ? AND path < ?))
+      WHERE sequence < ?
+        AND (path = ? OR from_path = ? OR (path >= ? AND path < ?) OR (from_path >= ? AND from_path < ?))
       ORDER BY sequence DESC LIMIT ?`)
-      .all(query.before ?? Number.MAX_SAFE_INTEGER, under, under, low, high, query.limit ?? 100) as {
+      .all(
+        query.before ?? Number.MAX_SAFE_INTEGER,
+        under,
+        under,
+        low,
+        high,
+        low,
+        high,
+        query.limit ?? 100,
+      ) as {
         sequence: number;
         time: number;
         what: string;

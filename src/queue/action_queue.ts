@@ -143,8 +143,7 @@ export class ActionQueue {
         const successor = this.#succeed(row, totals);
         delay.run(row.attempts, readyAt, JSON.stringify(problem), successor?.id ?? row.id);
       }
-    });
-    this.#land(ids);
+    }, ids);
   }
 
   /** Puts actions back at once and takes back the counted try: it was not they that failed. */
@@ -154,8 +153,7 @@ export class ActionQueue {
       for (const row of this.#rows(ids)) {
         if (this.#succeed(row, totals) === undefined) uncount.run(row.id);
       }
-    });
-    this.#land(ids);
+    }, ids);
   }
 
   /**
@@ -429,14 +427,22 @@ export class ActionQueue {
     }
   }
 
-  /** Runs `fn` in a transaction, and stores the sums it changed. */
-  #change(fn: (totals: Totals) => void): void {
-    transaction(this.#db, () => {
-      const totals = this.#totals();
-      fn(totals);
-      this.#sql("UPDATE queue_totals SET next_id = ?, size = ?, bytes = ?, failed = ?")
-        .run(totals.nextId, totals.size, totals.bytes, totals.failed);
-    });
+  /**
+   * Runs `fn` in a transaction, and stores the sums it changed.
+   *
+   * @param landing These are in flight no more, even if that cannot be recorded because the disk is full.
+   */
+  #change(fn: (totals: Totals) => void, landing: readonly number[] = []): void {
+    try {
+      transaction(this.#db, () => {
+        const totals = this.#totals();
+        fn(totals);
+        this.#sql("UPDATE queue_totals SET next_id = ?, size = ?, bytes = ?, failed = ?")
+          .run(totals.nextId, totals.size, totals.bytes, totals.failed);
+      });
+    } finally {
+      if (landing.length > 0) this.#land(landing);
+    }
   }
 
   #totals(): Totals {

@@ -13,7 +13,7 @@ import {
 } from "../core/wire.ts";
 import type { ContentOffer } from "../transport/receiver.ts";
 import type { RouteContext } from "./app.ts";
-import { limitBody, MAX_FRAMED_BYTES, readFrames } from "./request_body.ts";
+import { limitBody, MAX_FRAMED_BYTES, readBody, readFrames } from "./request_body.ts";
 
 export function contentRoutes({ receiver, apply }: RouteContext): Hono {
   const app = new Hono();
@@ -38,7 +38,7 @@ export function contentRoutes({ receiver, apply }: RouteContext): Hono {
 
   app.put("/chunks/:digest", limitBody(MAX_FRAMED_BYTES), async (c) => {
     const digest = parseDigest(c.req.param("digest"));
-    await receiver.stage([{ digest, data: new Uint8Array(await c.req.arrayBuffer()) }]);
+    await receiver.stage([{ digest, data: await readBody(c) }]);
     return c.json({ staged: 1 });
   });
 

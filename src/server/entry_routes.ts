@@ -3,7 +3,7 @@ import { decodeBase64, encodeBase64 } from "@std/encoding";
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { chunkingByName } from "../chunking/chunker.ts";
-import { digestFromBytes, digestToBytes } from "../core/digest.ts";
+import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { nameFault, parsePath, type TreePath } from "../core/path.ts";
 import { actionSchema, parseWire, SESSION_HEADER } from "../core/wire.ts";
@@ -11,7 +11,7 @@ import { stageStream } from "../transport/stage_stream.ts";
 import type { RouteContext } from "./app.ts";
 import { applyOne } from "./apply_one.ts";
 import { checked } from "./json_body.ts";
-import { limitBody, MAX_JSON_BYTES } from "./request_body.ts";
+import { bodyPieces, limitBody, MAX_JSON_BYTES, readBody } from "./request_body.ts";
 
 const attributes = v.object({ mtime: v.optional(v.number()), mode: v.optional(v.number()) });
 const linkBody = v.object({ target: v.string(), mtime: v.optional(v.number()) });
@@ -35,7 +35,10 @@ export function entryRoutes(context: RouteContext): Hono {
     c.header("last-modified", new Date(entry.mtime).toUTCString());
     c.header("repr-digest", `sha-256=:${encodeBase64(digestToBytes(entry.digest))}:`);
     if (range !== undefined) c.header("content-range", `bytes ${start}-${end - 1}/${entry.size}`);
-    return c.body(await receiver.read(path, { start, end }), range === undefined ? 200 : 206);
+    const status = range === undefined ? 200 : 206;
+    // Nobody would read the stream to its end, nor close the file.
+    if (c.req.method === "HEAD") return c.body(null, status);
+    return c.body(await receiver.read(path, entry.size === 0 ? undefined : { start, end }), status);
   });
 
   app.put("/files/*", async (c) => {
@@ -43,8 +46,7 @@ export function entryRoutes(context: RouteContext): Hono {
     const promised = digestOf(c.req.header("repr-digest") ?? c.req.header("content-digest"));
     const { chunking } = await receiver.open();
     const length = Number(c.req.header("content-length") ?? 0);
-    const body = c.req.raw.body ?? new Blob([]).stream();
-    const { digest, size } = await stageStream(receiver, body, chunkingByName(chunking), length);
+    const { digest, size } = await stageStream(receiver, bodyPieces(c), chunkingByName(chunking), length);
     if (promised !== undefined && promised !== digest) {
       throw new FilesyncError({
         code: "digest-mismatch",
@@ -73,7 +75,7 @@ export function entryRoutes(context: RouteContext): Hono {
 
   app.put("/directories/*", limitBody(MAX_JSON_BYTES), async (c) => {
     const path = pathOf(c, "directories");
-    const text = await c.req.text();
+    const text = new TextDecoder().decode(await readBody(c));
     const given = text === "" ? {} : parseWire(attributes, jsonOf(text), "the body");
     const action = parseWire(actionSchema, {
       type: "directory",
@@ -99,7 +101,10 @@ export function entryRoutes(context: RouteContext): Hono {
 
 /** The path in the address, decoded segment by segment, so that an encoded slash cannot make two of one. */
 function pathOf(c: Context, collection: string): TreePath {
-  const encoded = new URL(c.req.url).pathname.slice(`/v1/${collection}/`.length);
+  const { pathname } = new URL(c.req.url);
+  const prefix = `/v1/${collection}/`;
+  // The address may name the route in another spelling than what matched it: `%761` for `v1`, or by way of `..`.
+  const encoded = pathname.startsWith(prefix) ? pathname.slice(prefix.length) : "";
   const names = encoded.split("/").map((segment) => {
     try {
       return decodeURIComponent(segment);
@@ -141,20 +146,34 @@ function rangeOf(header: string | undefined, size: number): { start: number; end
   });
 }
 
-/** The SHA-256 of an RFC 9530 digest field; other algorithms are passed over. */
-function digestOf(header: string | undefined) {
-  const encoded = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):/.exec(header ?? "")?.[1];
-  if (encoded === undefined) return undefined;
-  try {
-    return digestFromBytes(decodeBase64(encoded));
-  } catch {
-    throw new FilesyncError({
-      code: "bad-request",
-      operation: "read the digest of the body",
-      reason: "it is not the base64 of 32 bytes",
-      permanent: true,
-    });
+/**
+ * The SHA-256 of an RFC 9530 digest field; other algorithms are passed over. One that is malformed is
+ * refused: who sends a digest must not be left to believe that it was compared.
+ */
+function digestOf(header: string | undefined): Digest | undefined {
+  if (header === undefined) return undefined;
+  let digest: Digest | undefined;
+  for (const member of header.split(",")) {
+    const match = /^\s*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):\s*$/.exec(member);
+    if (match === null) throw malformedDigest("it is not <algorithm>=:<base64>:");
+    const [, algorithm, encoded] = match;
+    if (algorithm !== "sha-256") continue;
+    try {
+      digest = digestFromBytes(decodeBase64(encoded));
+    } catch {
+      throw malformedDigest("it is not the base64 of 32 bytes");
+    }
   }
+  return digest;
+}
+
+function malformedDigest(reason: string): FilesyncError {
+  return new FilesyncError({
+    code: "bad-request",
+    operation: "read the digest of the body",
+    reason,
+    permanent: true,
+  });
 }
 
 function numberOf(c: Context, name: string): number | undefined {
@@ -164,15 +183,17 @@ function numberOf(c: Context, name: string): number | undefined {
 
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value = JSON.parse(text);
+    if (!Array.isArray(value)) return value;
   } catch {
-    throw new FilesyncError({
-      code: "bad-request",
-      operation: "read the body",
-      reason: "it is not JSON",
-      permanent: true,
-    });
+    // Told below.
   }
+  throw new FilesyncError({
+    code: "bad-request",
+    operation: "read the body",
+    reason: "it is not a JSON object",
+    permanent: true,
+  });
 }
 
 function notFound(verb: string, path: TreePath): FilesyncError {

@@ -25,6 +25,9 @@ export interface Listener {
 /** Longest time that requests under way are waited for, milliseconds. */
 const DRAIN_MS = 10_000;
 
+/** Longest time that answers may still be read after it, milliseconds. */
+const LINGER_MS = 500;
+
 /**
  * Serves `app`.
  *
@@ -33,8 +36,9 @@ const DRAIN_MS = 10_000;
 export function listen(app: Hono, { hostname, port, clock, tls }: ListenOptions): Listener {
   let draining = false;
   let underWay = 0;
+  let unsent = 0;
   // Shutting the server down would break bodies that are still arriving, so new requests are turned away first.
-  const handler = async (request: Request): Promise<Response> => {
+  const handler = async (request: Request, { completed }: Deno.ServeHandlerInfo): Promise<Response> => {
     if (draining) {
       return problemResponse(
         new FilesyncError({
@@ -47,15 +51,18 @@ export function listen(app: Hono, { hostname, port, clock, tls }: ListenOptions)
       );
     }
     underWay++;
+    unsent++;
+    completed.catch(() => {}).then(() => unsent--);
     try {
       return await app.fetch(request);
     } finally {
       underWay--;
     }
   };
+  const cut = new AbortController();
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
-    server = Deno.serve({ hostname, port, ...tls, onListen() {} }, handler);
+    server = Deno.serve({ hostname, port, ...tls, signal: cut.signal, onListen() {} }, handler);
   } catch (error) {
     throw listenError(hostname, port, error);
   }
@@ -65,11 +72,14 @@ export function listen(app: Hono, { hostname, port, clock, tls }: ListenOptions)
     url: `${tls === undefined ? "http" : "https"}://${host}:${actual}`,
     async close() {
       draining = true;
-      const deadline = clock.now() + DRAIN_MS;
-      while (underWay > 0 && clock.now() < deadline) await clock.sleep(20);
-      // Idle keep-alive connections would hold a graceful shutdown open for ever.
-      const ended = server.shutdown();
-      await Promise.race([ended, clock.sleep(500)]);
+      const start = clock.now();
+      while (underWay > 0 && clock.now() < start + DRAIN_MS) await clock.sleep(20);
+      const drained = clock.now();
+      while (unsent > 0 && clock.now() < drained + LINGER_MS) await clock.sleep(20);
+      // A graceful shutdown waits for what is under way, however long, and cannot be cut any more.
+      if (unsent > 0) cut.abort();
+      else await server.shutdown();
+      await server.finished;
     },
   };
 }

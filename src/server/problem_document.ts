@@ -1,4 +1,5 @@
 /** Errors as RFC 9457 problem documents. @module */
+import { HTTPException } from "hono/http-exception";
 import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { problemOf } from "../core/problem.ts";
 import { PROBLEM_TYPE } from "../core/wire.ts";
@@ -44,7 +45,7 @@ const TITLE: Partial<Record<ErrorCode, string>> = {
 
 /** The answer to a request that failed with `error`. */
 export function problemResponse(error: unknown): Response {
-  const failure = error instanceof FilesyncError ? error : toFilesyncError("answer the request", error);
+  const failure = failureOf(error);
   const status = STATUS[failure.code];
   const { message, retryAfter, ...problem } = problemOf(failure);
   const headers = new Headers({ "content-type": PROBLEM_TYPE });
@@ -58,4 +59,16 @@ export function problemResponse(error: unknown): Response {
     ...problem,
   };
   return new Response(JSON.stringify(body), { status, headers });
+}
+
+function failureOf(error: unknown): FilesyncError {
+  if (!(error instanceof HTTPException)) return toFilesyncError("answer the request", error);
+  // Hono throws it at bodies that it cannot read, such as malformed JSON.
+  return new FilesyncError({
+    code: "bad-request",
+    operation: "read the request",
+    reason: error.message,
+    permanent: true,
+    cause: error,
+  });
 }

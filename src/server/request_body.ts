@@ -12,7 +12,7 @@ export const MAX_JSON_BYTES = 1 << 20;
 
 /** A middleware that answers 413 to a body of more than `maxSize` bytes. */
 export function limitBody(maxSize: number): MiddlewareHandler {
-  return bodyLimit({
+  const limit = bodyLimit({
     maxSize,
     onError() {
       throw new FilesyncError({
@@ -24,12 +24,53 @@ export function limitBody(maxSize: number): MiddlewareHandler {
       });
     },
   });
+  return async function limitBody(c, next) {
+    let hasPassed = false;
+    try {
+      return await limit(c, () => {
+        hasPassed = true;
+        return next();
+      });
+    } catch (error) {
+      // Before it lets it pass, it may have read all of a body that does not say how long it is.
+      throw hasPassed ? error : brokenOff(error);
+    }
+  };
 }
 
 /** The frames of the body. Throws `unsupported` when it is not framed, `bad-request` when it is malformed. */
 export async function readFrames(c: Context): Promise<Frame[]> {
   requireType(c, FRAMES_TYPE);
-  return decodeFrames(new Uint8Array(await c.req.arrayBuffer()));
+  return decodeFrames(await readBody(c));
+}
+
+/** The whole body. Throws `bad-request` when it breaks off. */
+export async function readBody(c: Context): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await c.req.arrayBuffer());
+  } catch (error) {
+    throw brokenOff(error);
+  }
+}
+
+/** The body in pieces. Throws `bad-request` when it breaks off. */
+export async function* bodyPieces(c: Context): AsyncGenerator<Uint8Array> {
+  try {
+    if (c.req.raw.body !== null) yield* c.req.raw.body;
+  } catch (error) {
+    throw brokenOff(error);
+  }
+}
+
+/** What a runtime throws when a client goes away has no name of its own; what else can go wrong has. */
+function brokenOff(error: unknown): unknown {
+  if (error instanceof FilesyncError) return error;
+  return new FilesyncError({
+    code: "bad-request",
+    operation: "read the body",
+    reason: "it broke off",
+    cause: error,
+  });
 }
 
 /** Throws `unsupported` unless the body has the media type `type`. */

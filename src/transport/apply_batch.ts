@@ -2,8 +2,17 @@
 import { type Action, type MoveAction, pathsOf, type PutAction, type RemoveAction } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
 import { type Entry, permissionBits, sameEntry } from "../core/entry.ts";
-import { FilesyncError, toFilesyncError } from "../core/errors.ts";
-import { areRelated, childOf, nameFault, parentOf, ROOT, type TreePath } from "../core/path.ts";
+import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import {
+  areRelated,
+  childOf,
+  isWithin,
+  nameFault,
+  parentOf,
+  rebase,
+  ROOT,
+  type TreePath,
+} from "../core/path.ts";
 import { problemOf } from "../core/problem.ts";
 import type { Anchor, TreeRoot } from "../files/tree_root.ts";
 import type { Staging } from "../index/staging.ts";
@@ -19,7 +28,7 @@ export interface BatchTarget {
   staging: Staging;
   /** Milliseconds since the epoch. */
   now: () => number;
-  /** Told of paths whose content is not what the index says. */
+  /** Told of paths where something else stands than the index says. */
   onStale: (path: TreePath) => void;
 }
 
@@ -43,14 +52,19 @@ async function prepare(batch: Batch, anchor: Anchor, target: BatchTarget): Promi
   const shuffles = batch.actions.flatMap((action, at) =>
     action.type === "remove" || action.type === "move" ? [{ at, paths: pathsOf(action) }] : []
   );
+  const met = new Set<TreePath>();
   const prepared: Prepared[] = [];
   for (const [at, action] of batch.actions.entries()) {
+    const metBefore = met.has(action.path);
+    met.add(action.path);
     if (action.type !== "put") {
       prepared.push(undefined);
       continue;
     }
-    const shuffled = shuffles.some((s) => s.at < at && s.paths.some((path) => areRelated(path, action.path)));
-    if (!shuffled && holdsAlready(action, anchor, target.index)) {
+    // What an earlier action may change cannot be judged by what stands there now.
+    const changes = metBefore ||
+      shuffles.some((s) => s.at < at && s.paths.some((path) => areRelated(path, action.path)));
+    if (!changes && holdsAlready(action, anchor, target.index)) {
       prepared.push(undefined);
       continue;
     }
@@ -87,10 +101,13 @@ async function prepare(batch: Batch, anchor: Anchor, target: BatchTarget): Promi
 /** Whether the file at the path has the content already, and so needs at most other attributes. */
 function holdsAlready(put: PutAction, anchor: Anchor, index: TreeIndex): boolean {
   const entry = index.get(put.path);
-  if (entry?.kind !== "file" || entry.digest !== put.digest) return false;
+  if (entry?.kind !== "file" || entry.digest !== put.digest || entry.size !== put.size) return false;
   const stat = anchor.lstat(put.path);
   return stat !== undefined && isUnchanged(entry, stat);
 }
+
+/** Errors that can come of a tree that was changed behind the index's back. */
+const TREE_DIFFERS = new Set<ErrorCode>(["conflict", "exists-unknown", "not-found"]);
 
 /** Makes the changes, records them, and answers; synchronous, so that nothing sees a state in between. */
 function carryOut(batch: Batch, prepared: Prepared[], anchor: Anchor, target: BatchTarget): BatchResult {
@@ -106,6 +123,7 @@ function carryOut(batch: Batch, prepared: Prepared[], anchor: Anchor, target: Ba
         return { done: true };
       } catch (error) {
         const failure = toFilesyncError(`${action.type} "${action.path}"`, error);
+        if (TREE_DIFFERS.has(failure.code)) work.findStale(action);
         return { done: false, problem: problemOf(failure, action.path) };
       }
     });
@@ -118,6 +136,8 @@ function carryOut(batch: Batch, prepared: Prepared[], anchor: Anchor, target: Ba
     }
     return answer;
   });
+  const isFull = answer.results.some((result) => !result.done && result.problem.code === "disk-full");
+  if (isFull) staging.clear();
   staging.release(
     batch.actions.flatMap((action, at) =>
       action.type === "put" && answer.results[at].done ? [action.digest] : []
@@ -134,14 +154,16 @@ class BatchWork {
   readonly #anchor: Anchor;
   readonly #index: TreeIndex;
   readonly #now: () => number;
+  readonly #onStale: (path: TreePath) => void;
   readonly #touched = new Set<TreePath>();
   /** Directories made writable for a moment, with the mode they had. */
   readonly #unlocked = new Map<TreePath, number>();
 
-  constructor(anchor: Anchor, { index, now }: BatchTarget) {
+  constructor(anchor: Anchor, { index, now, onStale }: BatchTarget) {
     this.#anchor = anchor;
     this.#index = index;
     this.#now = now;
+    this.#onStale = onStale;
   }
 
   /** Carries out `action`, if need be in directories that their own mode makes read-only. */
@@ -178,6 +200,15 @@ class BatchWork {
         return this.#remove(action);
       case "move":
         return this.#move(action);
+    }
+  }
+
+  /** Tells of the paths at and above those of `action` where something else stands than the index says. */
+  findStale(action: Action): void {
+    for (let path of pathsOf(action)) {
+      for (; path !== ROOT; path = parentOf(path)) {
+        if (this.#anchor.lstat(path)?.kind !== this.#index.get(path)?.kind) this.#onStale(path);
+      }
     }
   }
 
@@ -261,6 +292,7 @@ class BatchWork {
       const left = this.#removeKnown(path, stat.kind === "directory");
       this.#touched.add(parentOf(path));
       if (left !== undefined) {
+        this.#onStale(left);
         throw new FilesyncError({
           code: "exists-unknown",
           operation: `remove "${path}"`,
@@ -308,12 +340,24 @@ class BatchWork {
         hint: "Compare the trees again",
       });
     }
+    if (path === from) return;
+    if (isWithin(path, from)) {
+      throw new FilesyncError({
+        code: "conflict",
+        operation: `move "${from}" to "${path}"`,
+        reason: "a directory cannot be moved into itself",
+        permanent: true,
+      });
+    }
     this.#makeParents(path);
     if (this.#anchor.lstat(path)?.kind === "directory" && this.#anchor.list(path).length > 0) {
       throw standsInTheWay(path, "directory");
     }
     this.#anchor.rename(from, path);
     this.#index.move(from, path);
+    for (const touched of this.#touched) {
+      if (isWithin(touched, from)) this.#touched.add(rebase(touched, from, path));
+    }
     this.#touched.add(parentOf(from)).add(parentOf(path));
     const moved = this.#anchor.lstat(path);
     if (moved !== undefined) this.#index.put({ ...entry, path }, { ...moved, lookedAt: entry.lookedAt });

@@ -63,7 +63,8 @@ async function fill(
   const sent = contents.get(put.digest);
   if (sent !== undefined) {
     const content = describeBytes(sent, DEFAULT_CHUNKING);
-    if (content.digest !== put.digest) throw mismatch(put);
+    if (content.digest !== put.digest) throw mismatch(put, "digest");
+    if (content.size !== put.size) throw mismatch(put, "size");
     temp.write(sent);
     return { packedManifest: content.packedManifest };
   }
@@ -71,9 +72,12 @@ async function fill(
   if (twin !== undefined) {
     // Verified a moment ago: the kernel copies, nothing is hashed again.
     temp.copyFrom(twin.temp.nativePath);
+    if (temp.position !== put.size) throw mismatch(put, "size");
     return { packedManifest: twin.packedManifest };
   }
   for (const path of index.pathsWith(put.digest)) {
+    const entry = index.get(path);
+    if (entry?.kind === "file" && entry.size !== put.size) throw mismatch(put, "size");
     if (await copyVerified(path, put, anchor, temp)) return {};
     onStale(path);
   }
@@ -128,6 +132,8 @@ async function assemble(
   { anchor, index, staging, onStale }: Pick<ContentSources, "anchor" | "index" | "staging" | "onStale">,
   temp: TempFile,
 ): Promise<void> {
+  const manifest = unpackManifest(packedManifest);
+  if (manifest.reduce((sum, { length }) => sum + length, 0) !== put.size) throw mismatch(put, "size");
   using opened = new DisposableStack();
   const files = new Map<Digest, OpenFile | undefined>();
   const sources = new Set<TreePath>();
@@ -150,13 +156,20 @@ async function assemble(
     return file;
   };
 
+  /** Something that was used is not what it was recorded as: forgets all of it, so that the next offer asks for the bytes. */
+  const distrust = () => {
+    for (const path of sources) onStale(path);
+    if (usedStaging) staging.clear();
+    return missing(put);
+  };
+
   const hash = new Sha256();
   let sinceTurn = 0;
   // Neighbours in the source that are neighbours in the file too are copied in one go.
   let run: Run | undefined;
   const copy = async ({ read, start, length }: Run) => {
     const block = new Uint8Array(length);
-    if (read(block, start) !== length) throw missing(put);
+    if (read(block, start) !== length) throw distrust();
     hash.update(block);
     temp.write(block);
     sinceTurn += length;
@@ -166,7 +179,7 @@ async function assemble(
     }
   };
 
-  for (const chunk of unpackManifest(packedManifest)) {
+  for (const chunk of manifest) {
     const staged = staging.placeOf(chunk.digest);
     let source: unknown = staging;
     let start = staged?.start ?? 0;
@@ -191,11 +204,7 @@ async function assemble(
     }
   }
   if (run !== undefined) await copy(run);
-  if (hash.digest() === put.digest && temp.position === put.size) return;
-  // Something that was used is not what it was recorded as. Forget all of it, so that the next offer asks for the bytes.
-  for (const path of sources) onStale(path);
-  if (usedStaging) staging.clear();
-  throw missing(put);
+  if (hash.digest() !== put.digest) throw distrust();
 }
 
 /** Lets other work have a turn. */
@@ -212,11 +221,11 @@ function missing(put: PutAction): FilesyncError {
   });
 }
 
-function mismatch(put: PutAction): FilesyncError {
+function mismatch(put: PutAction, what: "digest" | "size"): FilesyncError {
   return new FilesyncError({
     code: "digest-mismatch",
     operation: `put "${put.path}"`,
-    reason: "the content that arrived has another digest",
+    reason: `the content has another ${what}`,
     hint: "Send it again; if it stays so, something on the way changes the data",
   });
 }

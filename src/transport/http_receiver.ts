@@ -1,4 +1,6 @@
 /** The receiver that is a server somewhere else, spoken to over HTTP. @module */
+import { deadline } from "@std/async";
+import * as v from "valibot";
 import { packManifest } from "../core/chunk.ts";
 import type { Chunk } from "../core/chunk.ts";
 import type { Entry } from "../core/entry.ts";
@@ -7,11 +9,13 @@ import { encodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
 import type { TreePath } from "../core/path.ts";
 import { errorOf, type Problem } from "../core/problem.ts";
 import {
+  entrySchema,
   fromRanges,
   LINES_TYPE,
   PROBLEM_TYPE,
   PROTOCOL,
   SESSION_HEADER,
+  welcomeSchema,
   type WireNeed,
 } from "../core/wire.ts";
 import type {
@@ -27,8 +31,21 @@ import type {
 
 /** A connection slower than this many bytes a second is taken for dead. */
 const SLOWEST_BYTES_PER_SECOND = 4_096;
-/** Time every request has, however small. */
+/** Time every request has, however small, and every pause in a long answer. */
 const LEAST_TIMEOUT_MS = 60_000;
+
+// What another server, a proxy or the login page of a network could answer instead is told apart by these.
+const objects = v.array(v.looseObject({}));
+const needsAnswer: v.GenericSchema<unknown, { needs: WireNeed[] }> = v.object({
+  needs: v.array(v.union([
+    v.picklist(["nothing", "whole"]),
+    v.array(v.strictTuple([v.number(), v.number()])),
+  ])),
+});
+const batchAnswer = v.object({ before: v.number(), after: v.number(), results: objects });
+const historyAnswer = v.object({ records: objects });
+const problemAnswer = v.looseObject({ code: v.string(), detail: v.string() });
+const entryAnswer = v.object({ entry: v.nullable(entrySchema) });
 
 /** Settings of {@linkcode HttpReceiver}. */
 export interface HttpReceiverOptions {
@@ -44,6 +61,8 @@ export interface HttpReceiverOptions {
   onSent?: (bytes: number) => void;
   /** Ends requests under way. */
   signal?: AbortSignal;
+  /** Least time that an answer is waited for, milliseconds. @default {60_000} */
+  timeout?: number;
 }
 
 /** A server that takes actions. */
@@ -63,33 +82,34 @@ export class HttpReceiver implements Receiver {
 
   async open(): Promise<ReceiverInfo> {
     const { client, version } = this.#options;
-    const answer = await this.#json<ReceiverInfo & { session: string }>("v1/sessions", {
+    const { session, ...info } = await this.#json(welcomeSchema, "v1/sessions", {
       method: "POST",
       body: JSON.stringify({ protocol: PROTOCOL, client, version }),
       type: "application/json",
     });
-    this.#session = answer.session;
-    return answer;
+    this.#session = session;
+    return info;
   }
 
   async *tree(): AsyncGenerator<Entry> {
-    const response = await this.#request("v1/tree", { accept: LINES_TYPE });
+    const response = await this.#request("v1/tree", { accept: LINES_TYPE, endless: true });
+    await this.#expect(response, LINES_TYPE);
+    const decoder = new TextDecoder();
     let rest = "";
-    let complete = false;
-    for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + text).split("\n");
+    for await (const piece of this.#pieces(response)) {
+      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
       rest = lines.pop()!;
       for (const line of lines) {
         // An empty line says that all has been sent: a list that was cut must not pass for a tree.
-        if (line === "") complete = true;
-        else yield JSON.parse(line);
+        if (line === "") return;
+        yield this.#parse(entrySchema, line, response);
       }
     }
-    if (!complete) throw unreachable("list the tree", "the list was cut short");
+    throw this.#cutShort();
   }
 
   async entry(path: TreePath): Promise<Entry | undefined> {
-    const { entry } = await this.#json<{ entry: Entry | null }>(`v1/entries/${encodePath(path)}`, {});
+    const { entry } = await this.#json(entryAnswer, `v1/entries/${encodePath(path)}`, {});
     return entry ?? undefined;
   }
 
@@ -98,19 +118,24 @@ export class HttpReceiver implements Receiver {
       header: { digest, size, chunked: manifest !== undefined },
       content: packManifest(manifest ?? []),
     }));
-    const { needs } = await this.#json<{ needs: WireNeed[] }>("v1/check", framed("POST", frames));
+    const { needs } = await this.#json(
+      answersTo(offers, needsAnswer, "needs"),
+      "v1/check",
+      framed("POST", frames),
+    );
     return needs.map((need) => typeof need === "string" ? need : fromRanges(need));
   }
 
   async stage(chunks: Chunk[]): Promise<void> {
     const frames = chunks.map(({ digest, data }): Frame => ({ header: { digest }, content: data }));
-    await this.#json("v1/chunks", framed("POST", frames));
+    await this.#json(v.object({ staged: v.literal(chunks.length) }), "v1/chunks", framed("POST", frames));
   }
 
-  apply({ key, actions, contents }: Batch): Promise<BatchResult> {
+  async apply({ key, actions, contents }: Batch): Promise<BatchResult> {
     const frames: Frame[] = [{ header: { key, actions }, content: new Uint8Array() }];
     for (const [digest, content] of contents) frames.push({ header: { digest }, content });
-    return this.#json("v1/batch", framed("POST", frames));
+    const schema = answersTo(actions, batchAnswer, "results");
+    return await this.#json(schema, "v1/batch", framed("POST", frames)) as BatchResult;
   }
 
   async read(
@@ -121,7 +146,8 @@ export class HttpReceiver implements Receiver {
       headers: range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
       endless: true,
     });
-    return response.body ?? new ReadableStream({ start: (controller) => controller.close() });
+    await this.#expect(response, "application/octet-stream");
+    return ReadableStream.from(this.#pieces(response));
   }
 
   async history({ under, before, limit }: HistoryQuery): Promise<HistoryRecord[]> {
@@ -129,20 +155,77 @@ export class HttpReceiver implements Receiver {
     if (under) query.set("under", under);
     if (before !== undefined) query.set("before", String(before));
     if (limit !== undefined) query.set("limit", String(limit));
-    return (await this.#json<{ records: HistoryRecord[] }>(`v1/history?${query}`, {})).records;
+    const { records } = await this.#json(historyAnswer, `v1/history?${query}`, {});
+    return records as unknown as HistoryRecord[];
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
 
-  async #json<T>(path: string, request: RequestOptions): Promise<T> {
+  async #json<T>(schema: v.GenericSchema<unknown, T>, path: string, request: RequestOptions): Promise<T> {
     const response = await this.#request(path, request);
+    await this.#expect(response, "application/json");
+    let text: string;
     try {
-      return await response.json();
+      text = await response.text();
     } catch (error) {
-      throw unreachable(`read the answer of ${this.#base.host}`, "it was cut short", error);
+      throw this.#cutShort(error);
     }
+    return this.#parse(schema, text, response);
+  }
+
+  async #expect(response: Response, type: string): Promise<void> {
+    if (response.headers.get("content-type")?.split(";")[0].trim().toLowerCase() === type) return;
+    await response.body?.cancel();
+    throw this.#stranger(response);
+  }
+
+  #parse<T>(schema: v.GenericSchema<unknown, T>, text: string, response: Response): T {
+    try {
+      return v.parse(schema, JSON.parse(text));
+    } catch (error) {
+      throw this.#stranger(response, error);
+    }
+  }
+
+  /** The pieces of a long answer; a pause in it may not be too long, the whole may. */
+  async *#pieces(response: Response): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    if (response.body === null) return;
+    const reader = response.body.getReader();
+    try {
+      for (;;) {
+        const { done, value } = await deadline(reader.read(), this.#timeout);
+        if (done) return;
+        yield value;
+      }
+    } catch (error) {
+      throw this.#cutShort(error);
+    } finally {
+      // Does nothing at the end; before it, lets the connection go.
+      await reader.cancel().catch(() => {});
+    }
+  }
+
+  get #timeout(): number {
+    return this.#options.timeout ?? LEAST_TIMEOUT_MS;
+  }
+
+  #cutShort(cause?: unknown): FilesyncError {
+    this.#options.signal?.throwIfAborted();
+    return unreachable(`read the answer of ${this.#base.origin}`, "it was cut short", cause);
+  }
+
+  /** Something answered, but nothing that speaks as a filesync server does. */
+  #stranger({ status, headers }: Response, cause?: unknown): FilesyncError {
+    const type = headers.get("content-type")?.split(";")[0] ?? "no media type";
+    return new FilesyncError({
+      code: "unreachable",
+      operation: `talk to ${this.#base.origin}`,
+      reason: `what answers there is not a filesync server (${status}, ${type})`,
+      hint: "Check the address; a proxy, or the login page of a network, may have answered in its place",
+      cause,
+    });
   }
 
   async #request(
@@ -151,8 +234,11 @@ export class HttpReceiver implements Receiver {
   ): Promise<Response> {
     const { token, signal, onSent } = this.#options;
     const size = body?.length ?? 0;
-    const timeout = AbortSignal.timeout(LEAST_TIMEOUT_MS + 1_000 * size / SLOWEST_BYTES_PER_SECOND);
-    const signals = [...(endless ? [] : [timeout]), ...(signal === undefined ? [] : [signal])];
+    const timeout = AbortSignal.timeout(this.#timeout + 1_000 * size / SLOWEST_BYTES_PER_SECOND);
+    const late = new AbortController();
+    const giveUp = () => late.abort(timeout.reason);
+    // While somebody listens to it, its timer keeps the program from ending.
+    if (endless) timeout.addEventListener("abort", giveUp);
     let response: Response;
     try {
       response = await this.#fetch(
@@ -161,7 +247,10 @@ export class HttpReceiver implements Receiver {
           body,
           // A token must never follow a redirect to somewhere else.
           redirect: "manual",
-          signal: AbortSignal.any(signals),
+          signal: AbortSignal.any([
+            endless ? late.signal : timeout,
+            ...(signal === undefined ? [] : [signal]),
+          ]),
           headers: {
             ...headers,
             ...(type === undefined ? {} : { "content-type": type }),
@@ -174,6 +263,8 @@ export class HttpReceiver implements Receiver {
     } catch (error) {
       signal?.throwIfAborted();
       throw unreachable(`reach ${this.#base.origin}`, reasonOf(error), error);
+    } finally {
+      timeout.removeEventListener("abort", giveUp);
     }
     onSent?.(size);
     if (response.ok) return response;
@@ -184,18 +275,22 @@ export class HttpReceiver implements Receiver {
     const text = await response.text().catch(() => "");
     if (response.headers.get("content-type")?.startsWith(PROBLEM_TYPE)) {
       try {
-        const { code, detail, ...rest } = JSON.parse(text) as Problem & { detail: string };
-        return errorOf({ ...rest, code, message: detail, retryAfter: retryAfterOf(response) });
+        const answer: Problem & { detail: string } = JSON.parse(text);
+        v.assert(problemAnswer, answer);
+        return errorOf({ ...answer, message: answer.detail, retryAfter: retryAfterOf(response) });
       } catch {
         // Told below.
       }
     }
-    const permanent = response.status < 500 && ![408, 425, 429].includes(response.status);
+    // A redirect is what the login page of a network answers with.
+    const passing = response.status >= 500 || response.status < 400 ||
+      [408, 425, 429].includes(response.status);
+    const permanent = !passing;
     return new FilesyncError({
       code: response.status === 401 ? "unauthorized" : permanent ? "unsupported" : "unreachable",
       operation: `talk to ${this.#base.origin}`,
       reason: `it answered ${response.status} ${response.statusText}`.trim(),
-      hint: permanent ? "Check that the address is that of a filesync server" : undefined,
+      hint: response.status >= 500 ? undefined : "Check that the address is that of a filesync server",
       permanent,
       retryAfter: retryAfterOf(response),
     });
@@ -208,8 +303,17 @@ interface RequestOptions {
   type?: string;
   accept?: string;
   headers?: Record<string, string>;
-  /** Whether the answer may take as long as it likes. */
+  /** Whether the answer may take as long as it likes, once it has begun. */
   endless?: boolean;
+}
+
+/** `schema`, with exactly one element in its list `key` for each of `asked`. */
+function answersTo<T>(
+  asked: readonly unknown[],
+  schema: v.GenericSchema<unknown, T>,
+  key: keyof T,
+): v.GenericSchema<unknown, T> {
+  return v.pipe(schema, v.check((answer) => (answer[key] as unknown[]).length === asked.length));
 }
 
 function encodePath(path: TreePath): string {
@@ -228,7 +332,8 @@ function retryAfterOf(response: Response): number | undefined {
 
 function reasonOf(error: unknown): string {
   if (error instanceof DOMException && error.name === "TimeoutError") return "it did not answer in time";
-  const message = error instanceof Error ? error.message : String(error);
+  // Deno 2.9 says what happened in the cause, 2.7 in the message.
+  const message = error instanceof Error ? `${error.message} ${error.cause}` : String(error);
   const known = [
     [/connection refused/i, "nothing listens there (connection refused)"],
     [/dns|lookup address|name or service/i, "the host name is not known"],

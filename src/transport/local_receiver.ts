@@ -140,15 +140,21 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   }
 
   check(offers: ContentOffer[]): Promise<ContentNeed[]> {
-    return this.#whenReady(() => this.#index.transaction(() => offers.map((offer) => this.#need(offer))));
+    return this.#whenReady(() => {
+      refuseTooMany(offers, "offers");
+      return this.#index.transaction(() => offers.map((offer) => this.#need(offer)));
+    });
   }
 
   stage(chunks: Chunk[]): Promise<void> {
-    return this.#whenReady(() => this.#staging.keep(chunks, this.#clock.now()));
+    return this.#whenReady(() => {
+      refuseTooMany(chunks, "chunks");
+      this.#staging.keep(chunks, this.#clock.now());
+    });
   }
 
   async apply(batch: Batch): Promise<BatchResult> {
-    await this.#whenReady(() => {});
+    await this.#whenReady(() => refuseTooMany(batch.actions, "actions"));
     return await this.#writing.run(async () => {
       const known = this.#index.sql("SELECT answer FROM answers WHERE key = ?").get(batch.key) as
         | { answer: string }
@@ -177,18 +183,30 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       const file = anchor.openRead(path);
       let at = range?.start ?? 0;
       const end = Math.min(range?.end ?? Infinity, file.stat.size);
+      if (range !== undefined && at >= end) {
+        file[Symbol.dispose]();
+        throw new FilesyncError({
+          code: "bad-range",
+          operation: `read a part of "${path}"`,
+          reason: `there is nothing of it from byte ${at} to ${range.end}`,
+          permanent: true,
+        });
+      }
       return new ReadableStream<Uint8Array<ArrayBuffer>>({
         pull(controller) {
-          const block = new Uint8Array(Math.max(0, Math.min(end - at, 256 << 10)));
-          const length = block.length === 0 ? 0 : file.read(block, at);
-          if (length > 0) {
-            at += length;
-            controller.enqueue(block.subarray(0, length));
-          }
-          if (length === 0 || at >= end) {
-            file[Symbol.dispose]();
+          try {
+            const block = new Uint8Array(Math.min(end - at, 256 << 10));
+            const length = file.read(block, at);
+            if (length > 0) {
+              at += length;
+              controller.enqueue(block.subarray(0, length));
+            }
+            if (length > 0 && at < end) return;
             controller.close();
+          } catch (error) {
+            controller.error(error);
           }
+          file[Symbol.dispose]();
         },
         cancel() {
           file[Symbol.dispose]();
@@ -237,11 +255,12 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     return this.#staging.placeOf(chunk) !== undefined || this.#index.placeOf(chunk) !== undefined;
   }
 
-  /** Drops paths whose content was found to be another; a refresh will read them again. */
+  /** Drops paths where something else was found than the index says; a refresh will look at them again. */
   #forget(paths: ReadonlySet<TreePath>): void {
     if (paths.size === 0) return;
     this.#index.transaction(() => {
       for (const path of paths) {
+        if (this.#index.get(path) === undefined) continue;
         this.#index.remove(path);
         this.#index.record({ time: this.#clock.now(), what: "found-gone", path });
       }
@@ -263,6 +282,17 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       retryAfter: 1_000,
     });
   }
+}
+
+function refuseTooMany(items: readonly unknown[], what: string): void {
+  if (items.length <= MAX_BATCH_ITEMS) return;
+  throw new FilesyncError({
+    code: "too-large",
+    operation: `take ${items.length} ${what}`,
+    reason: `${MAX_BATCH_ITEMS} are the most in one request`,
+    hint: "Send them in several requests",
+    permanent: true,
+  });
 }
 
 /** The entry without how it looked on this disk. */

@@ -92,7 +92,8 @@ export interface HistoryQuery {
  *
  * Every method may be called again after any failure. An error with `permanent` set will
  * come again for the same arguments; any other may pass (network, full disk). All methods
- * may be called concurrently; batches are applied one after the other.
+ * may be called concurrently; batches are applied one after the other. More items in one call
+ * than it said it takes are refused with `too-large`.
  */
 export interface Receiver {
   /** Says who it is; fails with `indexing` while the tree is still being read. */
@@ -117,9 +118,9 @@ export interface Receiver {
    */
   apply(batch: Batch): Promise<BatchResult>;
   /**
-   * The content of a file.
+   * The content of a file. Fails with `bad-range` when no byte of it is in `range`.
    *
-   * @param range First byte, and the byte after the last.
+   * @param range First byte, and the byte after the last; the file may end before it.
    */
   read(
     path: TreePath,

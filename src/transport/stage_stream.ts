@@ -17,7 +17,7 @@ const GROUP_BYTES = 4 << 20;
  */
 export async function stageStream(
   receiver: Receiver,
-  content: ReadableStream<Uint8Array>,
+  content: AsyncIterable<Uint8Array>,
   chunking: Chunking,
   expectedSize = 0,
 ): Promise<{ digest: Digest; size: number }> {

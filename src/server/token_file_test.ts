@@ -1,0 +1,58 @@
+import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
+import { TempDirectory } from "../../tests/support/temp.ts";
+import { FilesyncError } from "../core/errors.ts";
+import { readOrMakeToken } from "./token_file.ts";
+
+function refusal(path: string): FilesyncError {
+  return assertThrows(() => readOrMakeToken(path), FilesyncError) as FilesyncError;
+}
+
+Deno.test("readOrMakeToken() makes a token once, for its owner only", () => {
+  using temp = new TempDirectory();
+  const path = `${temp.path}/token`;
+  const made = readOrMakeToken(path);
+  assertEquals(made.isNew, true);
+  // 24 bytes, in characters that need no quotes and no encoding.
+  assertMatch(made.value, /^[A-Za-z0-9_-]{32}$/);
+  if (Deno.build.os !== "windows") assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
+  assertEquals(readOrMakeToken(path), { value: made.value, isNew: false });
+  assertNotEquals(readOrMakeToken(`${temp.path}/other`).value, made.value);
+});
+
+Deno.test("readOrMakeToken() reads a token that somebody wrote, without the white space around", () => {
+  using temp = new TempDirectory();
+  const path = `${temp.path}/token`;
+  Deno.writeTextFileSync(path, "  my own secret \r\n", { mode: 0o600 });
+  assertEquals(readOrMakeToken(path), { value: "my own secret", isNew: false });
+  Deno.chmodSync(path, 0o400);
+  assertEquals(readOrMakeToken(path).value, "my own secret");
+});
+
+Deno.test("readOrMakeToken() refuses a file that others can read, and says what to do", () => {
+  if (Deno.build.os === "windows") return;
+  using temp = new TempDirectory();
+  const path = `${temp.path}/token`;
+  Deno.writeTextFileSync(path, "secret\n");
+  for (const mode of [0o644, 0o640, 0o604, 0o620, 0o601]) {
+    Deno.chmodSync(path, mode);
+    const { code, permanent, hint, message } = refusal(path);
+    assertEquals([code, permanent, hint], ["permission", true, `Run: chmod 600 "${path}"`], mode.toString(8));
+    assert(!message.includes("secret"));
+  }
+});
+
+Deno.test("readOrMakeToken() refuses an empty file, rather than let everybody in", () => {
+  using temp = new TempDirectory();
+  for (const content of ["", "\n", " \t\r\n"]) {
+    const path = `${temp.path}/token`;
+    Deno.writeTextFileSync(path, content, { mode: 0o600 });
+    assertEquals([refusal(path).code, refusal(path).permanent], ["usage", true]);
+    assertEquals(Deno.readTextFileSync(path), content, "it was not written over");
+  }
+});
+
+Deno.test("readOrMakeToken() says why there can be no token", () => {
+  using temp = new TempDirectory();
+  assertEquals(refusal(temp.path).code, "conflict");
+  assertEquals(refusal(`${temp.path}/no/such/directory`).code, "not-found");
+});

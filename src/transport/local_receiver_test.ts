@@ -1,0 +1,238 @@
+import { assert, assertEquals, assertLess, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { randomBytes } from "../../tests/support/bytes.ts";
+import { openFilesIn } from "../../tests/support/open_files.ts";
+import { openSubject, serveTree } from "../../tests/support/subjects.ts";
+import { TempDirectory } from "../../tests/support/temp.ts";
+import { assertSameTree, file, makeTree, snapshotTree, treeText } from "../../tests/support/trees.ts";
+import type { Action } from "../core/action.ts";
+import { systemClock } from "../core/clock.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { parsePath } from "../core/path.ts";
+import { sha256 } from "../hashing/sha256.ts";
+import { problemResponse } from "../server/problem_document.ts";
+import { LocalReceiver } from "./local_receiver.ts";
+import type { Receiver } from "./receiver.ts";
+import { receiverContract } from "./receiver_contract.ts";
+
+receiverContract("LocalReceiver", () => openSubject((local) => local));
+
+const OLD = Date.UTC(2024, 0, 1, 0, 0, 0, 5);
+
+/** A tree of `count` small files, `perDirectory` in each directory. */
+function manyFiles(directory: string, count: number, perDirectory = 100): void {
+  for (let i = 0; i < count; i++) {
+    const parent = `${directory}/d${Math.floor(i / perDirectory)}`;
+    if (i % perDirectory === 0) Deno.mkdirSync(parent, { recursive: true });
+    Deno.writeTextFileSync(`${parent}/${i}`, `file ${i}`);
+    Deno.utimeSync(`${parent}/${i}`, new Date(OLD), new Date(OLD));
+  }
+}
+
+async function put(receiver: Receiver, path: string, content: Uint8Array<ArrayBuffer>) {
+  const digest = sha256(content);
+  const action: Action = {
+    type: "put",
+    path: parsePath(path),
+    size: content.length,
+    mtime: OLD,
+    mode: 0o644,
+    digest,
+  };
+  const { results: [result] } = await receiver.apply({
+    key: crypto.randomUUID(),
+    actions: [action],
+    contents: new Map([[digest, content]]),
+  });
+  return result;
+}
+
+Deno.test("LocalReceiver answers `indexing` while the tree is read", async () => {
+  using temp = new TempDirectory();
+  manyFiles(temp.path, 300);
+  const seen: number[] = [];
+  const impatient = { now: systemClock.now, sleep: () => Promise.resolve() };
+  await using receiver = new LocalReceiver(temp.path, {
+    clock: impatient,
+    onProgress: (progress) => seen.push(progress.seen),
+  });
+  const questions: (() => Promise<unknown>)[] = [
+    () => receiver.open(),
+    () => Array.fromAsync(receiver.tree()),
+    () => receiver.entry(parsePath("d0")),
+    () => receiver.check([]),
+    () => receiver.stage([]),
+    () => receiver.apply({ key: "12345678", actions: [], contents: new Map() }),
+    () => receiver.read(parsePath("d0/0")),
+    () => receiver.history({}),
+  ];
+  for (const ask of questions) {
+    const { code, permanent, retryAfter } = await assertRejects(ask, FilesyncError) as FilesyncError;
+    assertEquals([code, permanent, retryAfter], ["indexing", false, 1_000]);
+  }
+  const { read, problems } = await receiver.ready;
+  assertEquals([read, problems], [300, []]);
+  assertEquals(seen.at(-1), 303);
+  assertEquals((await Array.fromAsync(receiver.tree())).length, 303);
+});
+
+Deno.test("open() waits a little for the index instead of sending the client away", async () => {
+  using temp = new TempDirectory();
+  manyFiles(temp.path, 20);
+  const patient = { now: systemClock.now, sleep: () => new Promise<void>(() => {}) };
+  await using receiver = new LocalReceiver(temp.path, { clock: patient });
+  await receiver.open();
+  assertEquals((await Array.fromAsync(receiver.tree())).length, 21);
+});
+
+Deno.test("LocalReceiver refuses a directory that is served already, and leaves the first one alone", async () => {
+  using temp = new TempDirectory();
+  const first = new LocalReceiver(temp.path, { clock: systemClock });
+  await first.ready;
+  const error = assertThrows(() => new LocalReceiver(temp.path, { clock: systemClock }), FilesyncError);
+  assertEquals([(error as FilesyncError).code, (error as FilesyncError).permanent], ["locked", true]);
+  assertEquals(await put(first, "a", randomBytes(1, 10)), { done: true });
+  await first.close();
+  await using second = new LocalReceiver(temp.path, { clock: systemClock });
+  await second.ready;
+  assertEquals((await Array.fromAsync(second.tree())).length, 1);
+});
+
+Deno.test("LocalReceiver says what is wrong with a directory that it cannot take", () => {
+  using temp = new TempDirectory();
+  Deno.writeTextFileSync(`${temp.path}/file`, "");
+  for (const [name, code] of [["missing", "not-found"], ["file", "conflict"]] as const) {
+    const error = assertThrows(
+      () => new LocalReceiver(`${temp.path}/${name}`, { clock: systemClock }),
+      FilesyncError,
+    );
+    assertEquals((error as FilesyncError).code, code);
+    assert((error as FilesyncError).hint !== undefined);
+  }
+});
+
+Deno.test("LocalReceiver finds at its start what was changed behind its back", async () => {
+  using temp = new TempDirectory();
+  makeTree(temp.path, {
+    kept: file("kept", { mtime: OLD }),
+    changed: file("before", { mtime: OLD }),
+    removed: file("removed", { mtime: OLD }),
+    d: { moved: file("moved", { mtime: OLD }) },
+  });
+  {
+    await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+    assertEquals((await receiver.ready).read, 4);
+    assertEquals(await receiver.history({}), [], "the first look is no history");
+  }
+  Deno.writeTextFileSync(`${temp.path}/changed`, "beyond");
+  Deno.utimeSync(`${temp.path}/changed`, new Date(OLD), new Date(OLD + 1));
+  Deno.removeSync(`${temp.path}/removed`);
+  Deno.renameSync(`${temp.path}/d/moved`, `${temp.path}/moved`);
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  const { read, removed } = await receiver.ready;
+  assertEquals([read, removed], [2, 2]);
+  const found = await receiver.history({});
+  assertEquals(
+    found.map(({ what, path }) => `${what} ${path}`).filter((line) => line !== "found d").sort(),
+    ["found changed", "found moved", "found-gone d/moved", "found-gone removed"],
+  );
+  const changed = await receiver.entry(parsePath("changed"));
+  assertEquals(changed?.kind === "file" && changed.digest, sha256(new TextEncoder().encode("beyond")));
+});
+
+Deno.test("LocalReceiver removes what an earlier run left half written", async () => {
+  using temp = new TempDirectory();
+  makeTree(temp.path, { ".filesync": { tmp: { "left over": "half a fi", another: "" } }, a: "a" });
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  assertEquals([...Deno.readDirSync(`${temp.path}/.filesync/tmp`)], []);
+  assertEquals(await treeText(temp.path), 'a "a"');
+});
+
+Deno.test("LocalReceiver goes on with an index where it was interrupted", async () => {
+  using temp = new TempDirectory();
+  manyFiles(temp.path, 2_000);
+  let closing: Promise<void> | undefined;
+  const first = new LocalReceiver(temp.path, {
+    clock: systemClock,
+    onProgress: () => closing ??= first.close(),
+  });
+  await assertRejects(() => first.ready);
+  await closing;
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  const { read } = await receiver.ready;
+  assert(read > 0);
+  assertLess(read, 2_000);
+  assertEquals((await Array.fromAsync(receiver.tree())).length, 2_020);
+});
+
+Deno.test("LocalReceiver leaves no open files behind", async () => {
+  using temp = new TempDirectory();
+  {
+    await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+    await receiver.ready;
+    const path = parsePath("a");
+    await put(receiver, path, randomBytes(1, 1 << 20));
+    const before = openFilesIn(temp.path);
+    for (let i = 0; i < 50; i++) {
+      await put(receiver, path, randomBytes(i, 1 << 20));
+      await (await receiver.read(path)).cancel();
+      await new Response(await receiver.read(path, { start: 5, end: 900_000 })).bytes();
+      await assertRejects(() => receiver.read(path, { start: 2 << 20, end: 3 << 20 }));
+      await assertRejects(() => receiver.read(parsePath("b")));
+    }
+    assertEquals(openFilesIn(temp.path), before);
+  }
+  assertEquals(openFilesIn(temp.path), 0);
+});
+
+Deno.test("a full disk at the destination is answered with 507, and nothing is half written", async (t) => {
+  using temp = new TempDirectory();
+  const small = temp.directory("small");
+  using mounted = mountTmpfs(small, "24m");
+  if (mounted === undefined) {
+    await t.step("no file system can be mounted here: only the words are tested", async () => {
+      const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+      const response = problemResponse(toFilesyncError('write "a"', full));
+      assertEquals([response.status, (await response.json()).code], [507, "disk-full"]);
+    });
+    return;
+  }
+  // It is there before, because on its way it would take twice the room.
+  Deno.writeFileSync(`${small}/filler`, randomBytes(1, 16 << 20));
+  await using served = await serveTree({ directory: small });
+  const { receiver, request } = served;
+  const fits = randomBytes(5, 2 << 20);
+  const old = randomBytes(2, 100_000);
+  assertEquals((await request("PUT", "/v1/files/d/old", { body: old })).status, 200);
+  const before = await snapshotTree(small);
+
+  // As a stream of chunks, and as a batch with content beside it; in the place of a file, and anew.
+  for (const path of ["d/old", "e/new"]) {
+    const response = await request("PUT", `/v1/files/${path}`, { body: randomBytes(3, 24 << 20) });
+    assertEquals([response.status, (await response.json()).code], [507, "disk-full"]);
+    const result = await put(receiver, path, randomBytes(4, 8 << 20));
+    assert(!result.done);
+    assertEquals([result.problem.code, result.problem.permanent], ["disk-full", false]);
+    assertMatch(result.problem.message, /disk is full/);
+  }
+  await assertSameTree(before, small, { directoryMtime: true });
+  assertEquals([...Deno.readDirSync(`${small}/.filesync/tmp`)], []);
+  assertEquals(await (await request("GET", "/v1/files/d/old")).bytes(), old);
+
+  assertEquals((await request("DELETE", "/v1/files/filler")).status, 200);
+  assertEquals((await request("PUT", "/v1/files/e/new", { body: fits })).status, 200);
+  assertEquals(Deno.readFileSync(`${small}/e/new`), fits);
+});
+
+/** Mounts an empty file system of so many bytes, where that is allowed. */
+function mountTmpfs(directory: string, size: string): Disposable | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  const run = (command: string, ...args: string[]) =>
+    new Deno.Command(command, { args, stdout: "null", stderr: "null" }).outputSync().success;
+  try {
+    if (!run("mount", "-t", "tmpfs", "-o", `size=${size}`, "tmpfs", directory)) return undefined;
+  } catch {
+    return undefined;
+  }
+  return { [Symbol.dispose]: () => assert(run("umount", directory), `Cannot unmount ${directory}`) };
+}
