@@ -5,9 +5,10 @@
  *
  * @module
  */
-import { type Action, actionFor } from "../core/action.ts";
+import { type Action, actionFor, dependOnEachOther, type MoveAction, pathsOf } from "../core/action.ts";
 import { type Entry, sameEntry } from "../core/entry.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
+import type { QueuedAction } from "../queue/action_queue.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import type { SourceState } from "./source_state.ts";
 
@@ -26,24 +27,72 @@ export interface Comparison {
 /** Actions queued in one transaction. */
 const GROUP = 1_000;
 
-/** Queues whatever the receiver lacks or holds otherwise, and nothing is queued for yet. */
+/**
+ * Queues whatever the receiver lacks or holds otherwise, and nothing is queued for yet.
+ *
+ * What is of another kind at the receiver is removed to make room, unless it is a directory that
+ * holds something foreign: then the attempt to put ours there shows as a problem.
+ */
 export async function compareWithReceiver(receiver: Receiver, state: SourceState): Promise<Comparison> {
   const { index, queue } = state;
   const result: Comparison = { queued: 0, foreign: [], entries: 0, undecided: 0 };
+  /** Directories at the receiver where something else is to stand. */
+  const inTheWay: Entry[] = [];
+  /** Where room is made: nothing stands there, or below, once that is done. */
+  const cleared = new Set<TreePath>();
   let actions: { action: Action; fresh: boolean }[] = [];
   const flush = () => {
     queue.add(actions);
     result.queued += actions.length;
     actions = [];
   };
+  const makeRoom = (seen: Entry) => {
+    // A move to below waits for what cannot be made. Its origin goes, and all is put instead.
+    const moves = queue.about(seen.path).filter(({ action }) => action.type === "move");
+    queue.done(moves.map(({ id }) => id));
+    const paths = [...moves.map(({ action }) => (action as MoveAction).from), seen.path];
+    actions.push(...paths.map((path) => ({ action: { type: "remove" as const, path }, fresh: false })));
+    actions.push({ action: actionFor(seen), fresh: false });
+    if (moves.length > 0) result.undecided++;
+    // What waits to be put below goes with the removal, and is found lacking next.
+    flush();
+    cleared.add(seen.path);
+  };
   for await (const [seen, held] of pairs(index.entries(), receiver.tree())) {
     if (held !== undefined) result.entries++;
-    const needed = seen === undefined ? [] : toEqual(seen, held);
-    if (seen !== undefined && needed.length === 0) continue;
-    if (queue.size > 0 && queue.about((seen ?? held!).path).length > 0) result.undecided++;
-    else if (seen === undefined) result.foreign.push(held!.path);
-    else actions.push(...needed.map((action) => ({ action, fresh: held === undefined })));
+    if (seen !== undefined && held !== undefined && sameEntry(seen, held)) continue;
+    if (seen === undefined) {
+      const known = queue.about(held.path)
+        // What waits to be put above has no say in what is below.
+        .filter(({ action }) => !isPut(action) || isWithin(action.path, held.path));
+      if (known.length === 0) result.foreign.push(held.path);
+      else if (known.some(mayPass)) result.undecided++;
+      continue;
+    }
+    const known = queue.about(seen.path).filter(({ action }) =>
+      dependOnEachOther(action, actionFor(seen)) && !(action.type === "remove" && cleared.has(action.path))
+    );
+    if (
+      held !== undefined && held.kind !== seen.kind &&
+      !known.some(({ action }) => displaces(action, seen.path))
+    ) {
+      if (held.kind === "directory") inTheWay.push(seen);
+      else makeRoom(seen);
+    } else if (known.some(mayPass)) {
+      result.undecided++;
+    } else if (known.length === 0) {
+      actions.push(...toEqual(seen, held).map((action) => ({ action, fresh: held === undefined })));
+    }
     if (actions.length >= GROUP) flush();
+  }
+  for (const seen of inTheWay) {
+    const isFree = !result.foreign.some((path) => isWithin(path, seen.path));
+    if (isFree) {
+      makeRoom(seen);
+    } else {
+      actions.push({ action: actionFor(seen), fresh: false });
+      result.undecided++;
+    }
   }
   flush();
   state.setForeign(result.foreign);
@@ -57,11 +106,18 @@ export function toEqual(seen: Entry, held: Entry | undefined): Action[] {
   return held.kind === seen.kind ? [actionFor(seen)] : [{ type: "remove", path: held.path }, actionFor(seen)];
 }
 
-/** The paths in `foreign` that lie within no other: what to tell a person. */
-export function topmost(foreign: readonly TreePath[]): TreePath[] {
-  const tops: TreePath[] = [];
-  for (const path of foreign) if (tops.length === 0 || !isWithin(path, tops.at(-1)!)) tops.push(path);
-  return tops;
+/** Whether an action takes away what stands at `path`, or brings something else there. */
+function displaces(action: Action, path: TreePath): boolean {
+  return !isPut(action) && pathsOf(action).some((other) => isWithin(path, other));
+}
+
+/** Whether an action may still be done: it did not fail for good. */
+function mayPass({ error }: QueuedAction): boolean {
+  return !error?.permanent;
+}
+
+function isPut({ type }: Action): boolean {
+  return type !== "remove" && type !== "move";
 }
 
 /** Merges two streams of entries that rise by path; entries of one path come together. */

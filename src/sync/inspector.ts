@@ -18,6 +18,8 @@ import {
   childOf,
   isWithin,
   nameFault,
+  nameOf,
+  outermost,
   parentOf,
   ROOT,
   STATE_DIRECTORY,
@@ -89,7 +91,6 @@ interface Candidate {
   path: TreePath;
   stat: Stat;
   lookedAt: number;
-  before: IndexedEntry | undefined;
   /** Where the same inode was seen, and is no more. */
   origin: IndexedEntry | undefined;
 }
@@ -117,14 +118,15 @@ export class Inspector {
 
   /** Looks at some paths. */
   async look(looks: readonly Look[], signal?: AbortSignal): Promise<Findings> {
-    for (const { path } of looks) {
-      if (path === RULE_FILE || path.endsWith(`/${RULE_FILE}`)) this.#options.rules.forget(parentOf(path));
-    }
+    const ruled = looks.map(({ path }) => path).filter((path) => nameOf(path) === RULE_FILE).map(parentOf);
+    for (const directory of ruled) this.#options.rules.forget(directory);
     const pass = new Pass(this.#options, this.#restless, signal);
     // Parents first, so that a directory that appeared or moved is met before what is in it.
     for (const { path, deep } of [...looks].sort((a, b) => a.path < b.path ? -1 : 1)) {
       await pass.look(path, deep);
     }
+    // What was left out before may not be now.
+    for (const directory of ruled) await pass.look(directory, true);
     return await pass.finish(false);
   }
 
@@ -191,7 +193,13 @@ class Pass {
           if (failure.code !== "not-found") this.#report(failure, directory!);
           return [];
         }
-        rules.enter(directory!, names);
+        try {
+          rules.enter(directory!, names);
+        } catch (error) {
+          const path = childOf(directory!, RULE_FILE);
+          this.#report(toFilesyncError(`read the ignore rules in "${path}"`, error), path);
+          return [];
+        }
         const known = new Map(state.index.children(directory!).map((entry) => [entry.path, entry]));
         const enter: TreePath[] = [];
         for (const name of names) {
@@ -236,11 +244,9 @@ class Pass {
   #judge(anchor: Anchor, path: TreePath, before: IndexedEntry | undefined): "appeared" | "known" | undefined {
     const { clock } = this.#options;
     const lookedAt = clock.now();
-    let stat: Stat | undefined;
-    try {
-      stat = anchor.lstat(path);
-    } catch (error) {
-      this.#report(toFilesyncError(`look at "${path}"`, error), path);
+    const stat = standingAt(anchor, path);
+    if (stat instanceof FilesyncError) {
+      this.#report(stat, path);
       return undefined;
     }
     if (this.#isIgnored(path, (stat?.kind ?? before?.kind) === "directory")) return undefined;
@@ -268,7 +274,7 @@ class Pass {
         if (before !== undefined && isUnchanged(before, stat)) {
           this.#options.state.dropProblem(path);
         } else {
-          this.#candidates.push({ path, stat, lookedAt, before, origin: this.#originOf(anchor, path, stat) });
+          this.#candidates.push({ path, stat, lookedAt, origin: this.#originOf(anchor, path, stat) });
         }
       }
     }
@@ -332,8 +338,9 @@ class Pass {
   #originOf(anchor: Anchor, path: TreePath, stat: Stat): IndexedEntry | undefined {
     return this.#options.state.index.byInode(stat).find((entry) => {
       if (entry.kind !== stat.kind || entry.path === path) return false;
-      const there = anchor.lstat(entry.path);
-      // Still there: a hard link, not a move.
+      const there = standingAt(anchor, entry.path);
+      // Still there, or who knows: a hard link, not a move.
+      if (there instanceof FilesyncError) return false;
       return there === undefined || there.ino !== stat.ino || there.dev !== stat.dev;
     });
   }
@@ -389,8 +396,10 @@ class Pass {
         );
         return [];
       }
-      const now = anchor.lstat(candidate.path);
-      return this.#stoodStill(candidate, content, now) ? [{ candidate, content }] : [];
+      const now = standingAt(anchor, candidate.path);
+      return this.#stoodStill(candidate, content, now instanceof FilesyncError ? undefined : now)
+        ? [{ candidate, content }]
+        : [];
     });
   }
 
@@ -411,8 +420,10 @@ class Pass {
     return true;
   }
 
-  #judgeContent({ path, stat, lookedAt, before, origin }: Candidate, content: FileContent): void {
+  #judgeContent({ path, stat, lookedAt, origin }: Candidate, content: FileContent): void {
     const { size, digest, packedManifest } = content;
+    // What was known when the file was met may have been moved elsewhere since.
+    let before = this.#options.state.index.get(path);
     const { mtime, mode } = stat;
     const entry: Entry = { kind: "file", path, size, mtime, mode, digest };
     const moved = before === undefined && origin?.kind === "file" && origin.digest === digest &&
@@ -430,13 +441,15 @@ class Pass {
   /** Records the changes that are known, and queues what the receiver must hear of. */
   #recordNow(): void {
     if (this.#changes.length === 0) return;
-    const { index, queue } = this.#options.state;
+    const { state } = this.#options;
+    const { index, queue } = state;
     const changes = this.#changes;
     this.#changes = [];
     this.#announced.clear();
     index.transaction(() => {
       for (const { entry, stat, lookedAt, packedManifest } of changes) {
         index.put(entry, { ...stat, lookedAt }, packedManifest);
+        state.claim(entry.path);
       }
       const told = changes.filter(({ tell }) => tell);
       queue.add(told.map(({ entry, fresh }) => ({ action: actionFor(entry), fresh })));
@@ -456,8 +469,10 @@ class Pass {
     const { state } = this.#options;
     const before = state.index.get(path);
     const judged = this.#withAnchor((anchor) => {
-      const stat = anchor.lstat(path);
-      if (before === undefined || stat === undefined) return this.#judge(anchor, path, before);
+      const stat = standingAt(anchor, path);
+      if (before === undefined || stat === undefined || stat instanceof FilesyncError) {
+        return this.#judge(anchor, path, before);
+      }
       if (before.kind !== stat.kind) {
         this.#remove(path);
         return this.#judge(anchor, path, undefined);
@@ -475,8 +490,8 @@ class Pass {
     const gone = this.#withAnchor((anchor) =>
       [...this.#gone].sort().filter((path) => {
         if (index.get(path) === undefined) return false;
-        const stat = anchor.lstat(path);
-        return stat === undefined || stat.kind === "other";
+        const stat = standingAt(anchor, path);
+        return stat === undefined || (!(stat instanceof FilesyncError) && stat.kind === "other");
       })
     );
     const tops = outermost(gone);
@@ -546,15 +561,13 @@ class Pass {
   }
 }
 
-/** Of `paths`, those that lie within no other. */
-function outermost(paths: TreePath[]): TreePath[] {
-  const all = new Set(paths);
-  return paths.filter((path) => {
-    for (let above = parentOf(path); above !== ROOT; above = parentOf(above)) {
-      if (all.has(above)) return false;
-    }
-    return true;
-  });
+/** What stands at `path`, or why that cannot be told. */
+function standingAt(anchor: Anchor, path: TreePath): Stat | FilesyncError | undefined {
+  try {
+    return anchor.lstat(path);
+  } catch (error) {
+    return toFilesyncError(`look at "${path}"`, error);
+  }
 }
 
 function unsupportedKind(path: TreePath): FilesyncError {

@@ -41,6 +41,21 @@ export interface PusherOptions {
 /** Waits before a file is looked at again that changed while it was read, milliseconds. */
 const UNSTABLE_MS = 300;
 
+/**
+ * Removals wait so long for the content to come back under another name, milliseconds: nobody
+ * waits for a removal, and what the receiver still has need not be sent again.
+ */
+const GONE_HOLD_MS = 500;
+
+/**
+ * So long after changes everything is looked at once, milliseconds: events are hints, and a hint
+ * that was lost while much happened is found soon, not at the next periodic look.
+ */
+const VERIFY_MS = 15_000;
+
+/** A look at everything after changes may take this part of the time at most. */
+const VERIFY_SHARE = 0.05;
+
 /** A one-time push tries every action so often before it leaves it in the queue. */
 const ONCE_TRIES = 3;
 
@@ -61,6 +76,10 @@ export class Pusher implements AsyncDisposable {
   #inspector: Inspector;
   #sender: Sender | undefined;
   #brake: string | undefined;
+  /** Whether a look at everything is coming, because something changed. */
+  #verifying = false;
+  /** How long the last look at everything took, milliseconds. */
+  #lookMs = 0;
   /** Looks that were asked for and not made yet. */
   #pendingLooks = 0;
 
@@ -118,6 +137,7 @@ export class Pusher implements AsyncDisposable {
       await using watcher = new Watcher(this.#root.path, {
         clock: this.#options.clock,
         stateDirectory: this.#options.state.directory,
+        goneHoldMs: GONE_HOLD_MS,
         ignores: (path, isDirectory) => this.#ignores(path, isDirectory),
       });
       await watcher.ready;
@@ -144,7 +164,7 @@ export class Pusher implements AsyncDisposable {
   ): Promise<void> {
     const ended = new AbortController();
     const stopped = AbortSignal.any([signal, ended.signal, this.#stop.signal]);
-    const { state, receiver, clock, random, onEvent, deleteExtra } = this.#options;
+    const { state, receiver, clock, random, onEvent, deleteExtra, allowMassDelete } = this.#options;
     this.#sender = new Sender({
       receiver,
       root: () => this.#root,
@@ -155,9 +175,13 @@ export class Pusher implements AsyncDisposable {
       lookAgain: (path) => this.#lookLater([path], stopped),
       onEvent,
       deleteExtra,
+      ignores: (path, isDirectory) => this.#ignores(path, isDirectory),
+      allowMassDelete,
       giveUpAfter,
     });
     const sending = this.#sender.run(stopped).finally(() => ended.abort());
+    // It may reject long before anybody waits for it.
+    sending.catch(() => {});
     try {
       await this.#sender.met;
       if (!stopped.aborted) await work(stopped);
@@ -193,7 +217,7 @@ export class Pusher implements AsyncDisposable {
     switch (event.type) {
       case "dirty":
         this.#take(await this.#looking.run(() => this.#inspector.look(event.looks, signal)), signal, watcher);
-        return;
+        return this.#verifyLater(signal, watcher);
       case "rescan":
         return await this.#lookAtAll(signal, watcher);
       case "problem":
@@ -214,7 +238,25 @@ export class Pusher implements AsyncDisposable {
   }
 
   async #lookAtAll(signal: AbortSignal, watcher?: Watcher): Promise<void> {
-    this.#take(await this.#looking.run(() => this.#inspector.lookAtAll(signal)), signal, watcher);
+    const { clock } = this.#options;
+    const startedAt = clock.now();
+    const findings = await this.#looking.run(() => this.#inspector.lookAtAll(signal));
+    this.#lookMs = clock.now() - startedAt;
+    // Only a look at everything can tell that the reason to brake is gone.
+    if (findings.brake === undefined) this.#brake = undefined;
+    this.#take(findings, signal, watcher);
+  }
+
+  /** Makes sure that no change was missed, once for all changes until then. */
+  #verifyLater(signal: AbortSignal, watcher: Watcher): void {
+    if (this.#verifying) return;
+    this.#verifying = true;
+    this.#options.clock.sleep(Math.max(VERIFY_MS, this.#lookMs / VERIFY_SHARE), signal)
+      .then(() => this.#lookAtAll(signal, watcher))
+      .catch((error) => {
+        if (!signal.aborted) this.#warn(toFilesyncError("look at everything", error).message);
+      })
+      .finally(() => this.#verifying = false);
   }
 
   /** Does what a look asks for. */
@@ -222,13 +264,12 @@ export class Pusher implements AsyncDisposable {
     for (const path of appeared) watcher?.revisit(path);
     for (const problem of problems) this.#options.onEvent({ type: "problem", problem });
     if (unstable.length > 0) this.#lookLater(unstable, signal);
-    if (brake !== undefined && brake !== this.#brake) {
-      this.#warn(
-        `Nothing is removed at the receiver: ${brake}`,
-        "If that is meant, run it once with --allow-mass-delete",
-      );
-    }
+    if (brake === undefined || brake === this.#brake) return;
     this.#brake = brake;
+    this.#warn(
+      `Nothing is removed at the receiver: ${brake}`,
+      "If that is meant, run it once with --allow-mass-delete",
+    );
   }
 
   #lookLater(paths: TreePath[], signal: AbortSignal): void {

@@ -7,21 +7,21 @@
  */
 import { type Action, type PutAction } from "../core/action.ts";
 import { backoffDelay } from "../core/backoff.ts";
-import { type Chunk, type Manifest, unpackManifest } from "../core/chunk.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { Mutex } from "../core/mutex.ts";
-import type { TreePath } from "../core/path.ts";
+import { outermost, ROOT, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
-import type { TreeRoot } from "../files/tree_root.ts";
+import type { Anchor, TreeRoot } from "../files/tree_root.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
-import type { ContentNeed, ContentOffer, Receiver, ReceiverInfo } from "../transport/receiver.ts";
-import { compareWithReceiver, topmost } from "./compare.ts";
+import type { Receiver, ReceiverInfo } from "../transport/receiver.ts";
+import { compareWithReceiver } from "./compare.ts";
+import { type BatchSupply, ContentSupply, REQUEST_BYTES } from "./content_supply.ts";
 import type { OnPushEvent, PushTotals } from "./push_event.ts";
 import { SequenceTracker } from "./sequence_tracker.ts";
-import { openContent, SourceChangedError, type SourceContent } from "./source_reader.ts";
+import { SourceChangedError, SourceError } from "./source_reader.ts";
 import type { SourceState } from "./source_state.ts";
 
 /** What a {@linkcode Sender} needs. */
@@ -39,6 +39,10 @@ export interface SenderOptions {
   onEvent: OnPushEvent;
   /** Remove what stands at the receiver and is not in the source. @default {false} */
   deleteExtra?: boolean;
+  /** What `deleteExtra` spares, because it is left out at the source. */
+  ignores?: (path: TreePath, isDirectory: boolean) => boolean;
+  /** Let `deleteExtra` empty the receiver for an empty source. @default {false} */
+  allowMassDelete?: boolean;
   /** Give up when the receiver was out of reach for so many milliseconds. @default {Infinity} */
   giveUpAfter?: number;
 }
@@ -48,15 +52,6 @@ const LANES = 3;
 
 /** Actions of one batch, and bytes of the files they put. */
 const BATCH = { items: 500, bytes: 64 << 20 };
-
-/** Bytes of content sent with one request: enough to hide a round trip, few enough to be lost. */
-const REQUEST_BYTES = 4 << 20;
-
-/** Requests with chunks under way at once, for one batch. */
-const STAGE_REQUESTS = 3;
-
-/** Files up to this many bytes travel with their action when all of their content is missing. */
-const INLINE_BYTES = 1 << 20;
 
 /** Longest wait between two comparisons of the trees that bring nothing new, milliseconds. */
 const COMPARE_CAP_MS = 300_000;
@@ -84,6 +79,7 @@ export class Sender {
     bytes: 0,
     sentBytes: 0,
   };
+  readonly #supply: ContentSupply;
   readonly #underWay = new Set<Promise<void>>();
   /** What the receiver said of itself; `undefined` while there is no connection. */
   #info: ReceiverInfo | undefined;
@@ -95,8 +91,12 @@ export class Sender {
   #comparisons = 0;
   /** Connections lost since something last went well. */
   #losses = 0;
+  /** Why the connection was lost, until there is another one. */
+  #loss: FilesyncError | undefined;
   #busy = true;
-  #doneBytes = 0;
+
+  /** So many actions are sent each by itself, because one of them spoils a whole request. */
+  #suspects = 0;
 
   readonly #met = Promise.withResolvers<void>();
 
@@ -108,6 +108,15 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options;
+    this.#supply = new ContentSupply({
+      receiver: options.receiver,
+      root: options.root,
+      index: options.state.index,
+      onStaged: (bytes, { path }) => {
+        this.#totals.sentBytes += bytes;
+        this.#progress(path);
+      },
+    });
   }
 
   /** What was done so far. */
@@ -126,7 +135,7 @@ export class Sender {
    * @throws {FilesyncError} When the receiver refuses us for good, or was out of reach for too long.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, random, onEvent } = this.#options;
+    const { clock, random } = this.#options;
     try {
       for (let failures = 0; !signal.aborted;) {
         try {
@@ -137,7 +146,7 @@ export class Sender {
           if (!(error instanceof FilesyncError) || (error.code !== "disk-full" && error.code !== "locked")) {
             throw error;
           }
-          onEvent({ type: "notice", level: "warning", message: error.message, hint: error.hint });
+          this.#warn(error);
           await clock.sleep(backoffDelay(++failures, 1_000, { random }), signal).catch(() => {});
         }
       }
@@ -156,10 +165,16 @@ export class Sender {
     const changed = queue.changed(signal);
     // It may reject long after anybody waits for it.
     changed.catch(() => {});
-    const batch = this.#underWay.size < LANES && !this.#mustCompare() ? queue.take(BATCH) : [];
+    const batch = this.#underWay.size < LANES && !this.#mustCompare()
+      ? queue.take(this.#suspects > 0 ? { ...BATCH, items: 1 } : BATCH)
+      : [];
+    this.#suspects = Math.max(0, this.#suspects - batch.length);
     this.#busy = batch.length > 0 || this.#underWay.size > 0 || this.#mustCompare();
     if (batch.length === 0) return await this.#somethingToDo(changed, signal);
-    const work = this.#send(batch).finally(() => this.#underWay.delete(work));
+    const work = this.#send(batch)
+      // What became of it cannot be recorded: it is sent again, and the receiver knows it by its key.
+      .catch((error) => this.#warn(toFilesyncError("record what was sent", error)))
+      .finally(() => this.#underWay.delete(work));
     this.#underWay.add(work);
   }
 
@@ -170,7 +185,10 @@ export class Sender {
   /** Waits for an answer, a new action, or the next try. */
   async #somethingToDo(changed: Promise<void>, signal: AbortSignal): Promise<void> {
     const { state: { queue }, clock } = this.#options;
-    const next = Math.min(queue.nextReadyAt() ?? Infinity, this.#stale ? this.#compareAt : Infinity);
+    // A comparison that is due waits for what is under way, and everything else for the comparison.
+    const next = this.#mustCompare()
+      ? Infinity
+      : Math.min(queue.nextReadyAt() ?? Infinity, this.#stale ? this.#compareAt : Infinity);
     const woken = new AbortController();
     const either = AbortSignal.any([signal, woken.signal]);
     const waits: Promise<unknown>[] = [...this.#underWay];
@@ -196,8 +214,16 @@ export class Sender {
     this.#busy = true;
     let unreachableSince: number | undefined;
     // It answered, and then failed: at once again would only be the same again.
-    if (this.#losses > 0) {
-      await clock.sleep(backoffDelay(this.#losses, 0, { random }), signal).catch(() => {});
+    if (this.#loss !== undefined) {
+      const delay = backoffDelay(this.#losses, this.#loss.retryAfter, { random });
+      onEvent({
+        type: "connection",
+        state: "offline",
+        detail: this.#loss.reason,
+        retryAt: clock.now() + delay,
+      });
+      this.#loss = undefined;
+      await clock.sleep(delay, signal).catch(() => {});
     }
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
@@ -228,13 +254,14 @@ export class Sender {
   }
 
   #arrive(info: ReceiverInfo): void {
-    const { index } = this.#options.state;
+    const { state: { index }, deleteExtra = false } = this.#options;
     const known = index.meta("receiver_id") === info.indexId
       ? Number(index.meta("receiver_sequence") ?? NaN)
       : NaN;
     this.#info = this.#limits = info;
     this.#sequence = new SequenceTracker(info.sequence);
-    this.#stale = known !== info.sequence;
+    // What is to be removed was left alone before, so that nothing has changed since.
+    this.#stale = deleteExtra || known !== info.sequence;
     this.#compareAt = 0;
     this.#comparisons = 0;
   }
@@ -257,18 +284,37 @@ export class Sender {
           this.#rememberSequence();
         });
         this.#losses = 0;
-        if (foreign.length > 0) this.#meetForeign(foreign, first, deleteExtra ?? false);
+        this.#meetForeign(foreign, first, deleteExtra ?? false);
       });
     } catch (error) {
       this.#lose(toFilesyncError("compare the trees", error));
     }
   }
 
-  #meetForeign(foreign: TreePath[], first: boolean, deleteExtra: boolean): void {
-    const { state, onEvent } = this.#options;
-    const tops = topmost(foreign);
-    if (deleteExtra) {
-      state.setForeign([]);
+  #meetForeign(paths: TreePath[], first: boolean, deleteExtra: boolean): void {
+    const { root, state, onEvent } = this.#options;
+    // A source that is gone for now says nothing of what is not in it.
+    if (paths.length === 0 || !root().isInPlace()) return;
+    using anchor = root().anchor();
+    // What only has not been looked at yet is in the source all the same.
+    const { ignores = () => false, allowMassDelete } = this.#options;
+    const foreign = paths.filter((path) =>
+      !mayStandAt(anchor, path) && !ignores(path, false) && !ignores(path, true)
+    );
+    const tops = outermost(foreign);
+    if (tops.length === 0) return;
+    const isEmpty = anchor.list(ROOT).length === 0;
+    if (deleteExtra && isEmpty && !allowMassDelete) {
+      onEvent({
+        type: "notice",
+        level: "warning",
+        message:
+          `Nothing is removed at the receiver: the source is empty, and ${foreign.length} entries stand there`,
+        hint: "If that is meant, add --allow-mass-delete",
+      });
+    } else if (deleteExtra) {
+      const gone = new Set(foreign);
+      state.setForeign(paths.filter((path) => !gone.has(path)));
       state.queue.add(tops.map((path) => ({ action: { type: "remove", path } })));
     } else if (first) {
       onEvent({
@@ -286,157 +332,89 @@ export class Sender {
   async #send(batch: QueuedAction[]): Promise<void> {
     let rest = batch;
     try {
-      const needs = await this.#needsOf(batch);
-      const failed = await this.#stageAll(batch, needs);
-      rest = batch.filter(({ id }) => !failed.has(id));
-      while (rest.length > 0) rest = await this.#applyNext(rest, needs);
+      const puts = batch.flatMap(({ action }) => action.type === "put" ? [action] : []);
+      using supply = await this.#supply.begin(puts, this.#limits.maxBatchItems);
+      rest = await this.#stage(batch, supply);
+      while (rest.length > 0) rest = await this.#applyNext(rest, supply);
     } catch (error) {
       this.#giveBack(rest, toFilesyncError("send changes", error));
     }
   }
 
-  /** What the receiver lacks, of the content of every put. */
-  async #needsOf(batch: QueuedAction[]): Promise<Map<Digest, ContentNeed>> {
-    const { receiver, state: { index } } = this.#options;
-    const offers = new Map<Digest, ContentOffer>();
-    for (const { action } of batch) {
-      if (action.type !== "put" || offers.has(action.digest)) continue;
-      const packed = index.manifestOf(action.digest);
-      const manifest = packed === undefined ? undefined : unpackManifest(packed);
-      const { digest, size } = action;
-      // The only chunk of a small file is the file.
-      offers.set(
-        digest,
-        manifest !== undefined && manifest.length !== 1 ? { digest, size, manifest } : { digest, size },
-      );
+  /** Stages the content of bigger files; returns the actions that can go on. */
+  async #stage(batch: QueuedAction[], supply: BatchSupply): Promise<QueuedAction[]> {
+    const ready: QueuedAction[] = [];
+    for (const queued of batch) {
+      const { action } = queued;
+      const goesOn = action.type !== "put" ||
+        await this.#unlessSourceFails(queued, () => supply.stage(action));
+      if (goesOn) ready.push(queued);
     }
-    const needs = new Map<Digest, ContentNeed>();
-    for (
-      const group of groups(
-        [...offers.values()],
-        (offer) => 100 + 36 * (offer.manifest?.length ?? 0),
-        this.#limits.maxBatchItems,
-      )
-    ) {
-      const answers = await receiver.check(group);
-      group.forEach(({ digest }, i) => needs.set(digest, answers[i]));
-    }
-    return needs;
-  }
-
-  /** Stages the chunks that are missing of bigger files. Returns the actions that cannot go on, already given back. */
-  async #stageAll(batch: QueuedAction[], needs: Map<Digest, ContentNeed>): Promise<Set<number>> {
-    const failed = new Set<number>();
-    const staged = new Set<Digest>();
-    for (const { id, action } of batch) {
-      if (action.type !== "put" || staged.has(action.digest)) continue;
-      const need = needs.get(action.digest)!;
-      if (typeof need === "string" || need.length === 0 || travelsInline(action, need)) continue;
-      try {
-        using content = this.#open(action);
-        if (content === undefined) {
-          this.#drop(id);
-          failed.add(id);
-          continue;
-        }
-        await this.#stage(action, need, content);
-        staged.add(action.digest);
-      } catch (error) {
-        if (!(error instanceof SourceChangedError) && !isOfSource(error)) throw error;
-        this.#postpone(id, action, error as FilesyncError);
-        failed.add(id);
-      }
-    }
-    return failed;
-  }
-
-  async #stage(action: PutAction, missing: number[], content: SourceContent): Promise<void> {
-    const { receiver, state: { index } } = this.#options;
-    const manifest = unpackManifest(index.manifestOf(action.digest) ?? new Uint8Array());
-    const starts = startsOf(manifest);
-    const under = new Set<Promise<void>>();
-    let group: Chunk[] = [];
-    let bytes = 0;
-    let failure: unknown;
-    const flush = async () => {
-      const chunks = group;
-      const size = bytes;
-      group = [];
-      bytes = 0;
-      while (under.size >= STAGE_REQUESTS) await Promise.race(under);
-      if (failure !== undefined) return;
-      const request: Promise<void> = receiver.stage(chunks).then(() => this.#sent(size, action.path))
-        .catch((error) => void (failure = error)).finally(() => under.delete(request));
-      under.add(request);
-    };
-    try {
-      for (const at of missing) {
-        if (failure !== undefined) break;
-        const chunk = manifest[at];
-        if (chunk === undefined) throw new SourceChangedError(action.path);
-        if (group.length > 0 && bytes + chunk.length > REQUEST_BYTES) await flush();
-        group.push({ digest: chunk.digest, data: content.piece(starts[at], chunk) });
-        bytes += chunk.length;
-      }
-      if (group.length > 0) await flush();
-    } finally {
-      await Promise.all(under);
-    }
-    if (failure !== undefined) throw failure;
+    return ready;
   }
 
   /** Applies as many of `actions` as fit into one request; returns the others. */
-  async #applyNext(actions: QueuedAction[], needs: Map<Digest, ContentNeed>): Promise<QueuedAction[]> {
+  async #applyNext(actions: QueuedAction[], supply: BatchSupply): Promise<QueuedAction[]> {
     const contents = new Map<Digest, Uint8Array<ArrayBuffer>>();
     const taken: QueuedAction[] = [];
-    let bytes = 0;
+    let room = Math.min(REQUEST_BYTES, this.#limits.maxBatchBytes);
     let at = 0;
     for (; at < actions.length && taken.length < this.#limits.maxBatchItems; at++) {
-      const { id, action } = actions[at];
-      if (
-        action.type === "put" && !contents.has(action.digest) &&
-        travelsInline(action, needs.get(action.digest)!)
-      ) {
-        if (taken.length > 0 && bytes + action.size > Math.min(REQUEST_BYTES, this.#limits.maxBatchBytes)) {
-          break;
-        }
-        try {
-          using content = this.#open(action);
-          if (content === undefined) {
-            this.#drop(id);
-            continue;
-          }
-          contents.set(action.digest, content.piece(0, { digest: action.digest, length: action.size }));
-          bytes += action.size;
-        } catch (error) {
-          if (!(error instanceof SourceChangedError) && !isOfSource(error)) throw error;
-          this.#postpone(id, action, error as FilesyncError);
-          continue;
-        }
+      const { action } = actions[at];
+      if (action.type === "put" && !contents.has(action.digest) && supply.travelsInline(action)) {
+        if (taken.length > 0 && action.size > room) break;
+        const isThere = await this.#unlessSourceFails(actions[at], () => {
+          const content = supply.read(action);
+          if (content !== undefined) contents.set(action.digest, content);
+          return content !== undefined;
+        });
+        if (!isThere) continue;
+        room -= action.size;
       }
       taken.push(actions[at]);
     }
     const rest = actions.slice(at);
-    if (taken.length > 0) {
-      try {
-        await this.#apply(taken, contents, bytes);
-      } catch (error) {
-        this.#giveBack(taken, toFilesyncError("apply changes", error));
-        if (this.#info === undefined) {
-          this.#options.state.queue.release(rest.map(({ id }) => id));
-          return [];
-        }
+    if (taken.length === 0) return rest;
+    try {
+      await this.#apply(taken, contents, supply);
+    } catch (error) {
+      this.#giveBack(taken, toFilesyncError("apply changes", error));
+      if (this.#info === undefined) {
+        this.#options.state.queue.release(rest.map(({ id }) => id));
+        return [];
       }
-      // What was sent with this request is there now.
-      for (const digest of contents.keys()) needs.set(digest, "nothing");
     }
     return rest;
+  }
+
+  /**
+   * Does what needs the source's content for an action. When that says `false`, or the source is
+   * not as it was seen, the action is given back, and the answer is `false`.
+   */
+  async #unlessSourceFails(
+    { id, action }: QueuedAction,
+    work: () => boolean | Promise<boolean>,
+  ): Promise<boolean> {
+    const { state: { queue }, lookAgain, onEvent } = this.#options;
+    try {
+      const isThere = await work();
+      // Another content was seen at the path since: another action is queued for it.
+      if (!isThere) queue.done([id]);
+      return isThere;
+    } catch (error) {
+      if (!(error instanceof SourceError)) throw error;
+      const problem = problemOf(error, action.path);
+      queue.retry([id], problem);
+      lookAgain(action.path);
+      if (!(error instanceof SourceChangedError)) onEvent({ type: "problem", problem });
+      return false;
+    }
   }
 
   async #apply(
     taken: QueuedAction[],
     contents: Map<Digest, Uint8Array<ArrayBuffer>>,
-    bytes: number,
+    supply: BatchSupply,
   ): Promise<void> {
     const { receiver, state: { queue, index } } = this.#options;
     const { before, after, results } = await receiver.apply({
@@ -445,7 +423,9 @@ export class Sender {
       contents,
     });
     this.#losses = 0;
-    this.#sent(bytes);
+    for (const { action } of taken) {
+      if (action.type === "put" && contents.delete(action.digest)) this.#arrived(action, supply);
+    }
     this.#sequence.add(before, after);
     const done: number[] = [];
     index.transaction(() => {
@@ -459,7 +439,7 @@ export class Sender {
       this.#rememberSequence();
     });
     taken.forEach(({ action }, i) => {
-      if (results[i].done) this.#tell(action, contents);
+      if (results[i].done) this.#tell(action, supply);
     });
     this.#progress();
   }
@@ -479,56 +459,43 @@ export class Sender {
     const treesDiffer = problem.code === "conflict" || problem.code === "not-found";
     if (treesDiffer) this.#stale = true;
     // A move from nowhere can never succeed; the comparison queues what is needed instead.
-    if (treesDiffer && action.type === "move") return queue.done([id]);
+    if (treesDiffer && action.type === "move") {
+      queue.done([id]);
+      // What could not be moved must not stay, taken for foreign.
+      if (problem.code === "conflict") queue.add([{ action: { type: "remove", path: action.from } }]);
+      return;
+    }
     if (problem.permanent) queue.fail(id, problem);
     else queue.retry([id], problem);
     const isRoutine = problem.code === "content-missing" && attempts <= 1;
     if (!isRoutine) this.#options.onEvent({ type: "problem", problem: { ...problem, path: action.path } });
   }
 
-  #tell(action: Action, contents: ReadonlyMap<Digest, Uint8Array>): void {
-    this.#totals[action.type]++;
-    if (action.type === "put") this.#totals.bytes += action.size;
-    if (action.type === "put") this.#doneBytes += action.size;
-    const sentBytes = action.type === "put" ? contents.get(action.digest)?.length ?? 0 : 0;
-    this.#options.onEvent({ type: "applied", action, sentBytes });
+  #arrived(put: PutAction, supply: BatchSupply): void {
+    supply.arrived(put);
+    this.#totals.sentBytes += put.size;
   }
 
-  #sent(bytes: number, current?: TreePath): void {
-    this.#totals.sentBytes += bytes;
-    this.#progress(current);
+  #tell(action: Action, supply: BatchSupply): void {
+    this.#totals[action.type]++;
+    if (action.type === "put") this.#totals.bytes += action.size;
+    const sentBytes = action.type === "put" ? supply.sentFor(action) : 0;
+    this.#options.onEvent({ type: "applied", action, sentBytes });
   }
 
   #progress(current?: TreePath): void {
     const { state: { queue }, onEvent } = this.#options;
-    const { put, directory, symlink, remove, move, sentBytes } = this.#totals;
+    const { put, directory, symlink, remove, move, bytes, sentBytes } = this.#totals;
     const doneItems = put + directory + symlink + remove + move;
     onEvent({
       type: "progress",
       doneItems,
       totalItems: doneItems + queue.size,
-      doneBytes: this.#doneBytes,
-      totalBytes: this.#doneBytes + queue.bytes,
+      doneBytes: bytes,
+      totalBytes: bytes + queue.bytes,
       sentBytes,
       current,
     });
-  }
-
-  #open(action: PutAction): SourceContent | undefined {
-    return openContent(this.#options.root(), this.#options.state.index, action.digest, action.path);
-  }
-
-  /** Another content was seen at the path since: another action is queued for it. */
-  #drop(id: number): void {
-    this.#options.state.queue.done([id]);
-  }
-
-  /** The file cannot be read as it was seen. */
-  #postpone(id: number, action: Action, error: FilesyncError): void {
-    const problem = problemOf(error, action.path);
-    this.#options.state.queue.retry([id], problem);
-    this.#options.lookAgain(action.path);
-    if (!(error instanceof SourceChangedError)) this.#options.onEvent({ type: "problem", problem });
   }
 
   /** A request failed as a whole. */
@@ -541,6 +508,9 @@ export class Sender {
     } else if (failure.permanent && ids.length === 1) {
       queue.fail(ids[0], problemOf(failure, batch[0].action.path));
       this.#options.onEvent({ type: "problem", problem: problemOf(failure, batch[0].action.path) });
+    } else if (failure.permanent) {
+      this.#suspects += ids.length;
+      queue.release(ids);
     } else {
       queue.retry(ids, problemOf(failure));
       this.#options.onEvent({ type: "problem", problem: problemOf(failure) });
@@ -552,7 +522,11 @@ export class Sender {
     if (this.#info === undefined) return;
     this.#info = undefined;
     this.#losses++;
-    this.#options.onEvent({ type: "connection", state: "offline", detail: failure.reason });
+    this.#loss = failure;
+  }
+
+  #warn({ message, hint }: FilesyncError): void {
+    this.#options.onEvent({ type: "notice", level: "warning", message, hint });
   }
 
   #rememberSequence(): void {
@@ -564,34 +538,11 @@ export class Sender {
   }
 }
 
-/** Whether the content of a put goes along with it. */
-function travelsInline(action: PutAction, need: ContentNeed): boolean {
-  if (need === "nothing") return false;
-  if (need === "whole") return true;
-  return action.size <= INLINE_BYTES && need.length > 0 && need.length * 4 > 3 * action.size / (16 << 10);
-}
-
-function isOfSource(error: unknown): boolean {
-  return error instanceof FilesyncError && error.operation.startsWith("read ") && error.code === "permission";
-}
-
-/** Splits `items` so that no group weighs more than a request may, or has more than `most` items. */
-function* groups<T>(items: T[], weigh: (item: T) => number, most: number): Generator<T[]> {
-  let group: T[] = [];
-  let weight = 0;
-  for (const item of items) {
-    if (group.length > 0 && (group.length >= most || weight + weigh(item) > REQUEST_BYTES)) {
-      yield group;
-      group = [];
-      weight = 0;
-    }
-    group.push(item);
-    weight += weigh(item);
+/** Whether something stands at `path`, as far as can be told. */
+function mayStandAt(anchor: Anchor, path: TreePath): boolean {
+  try {
+    return anchor.lstat(path) !== undefined;
+  } catch {
+    return true;
   }
-  if (group.length > 0) yield group;
-}
-
-function startsOf(manifest: Manifest): number[] {
-  let start = 0;
-  return manifest.map(({ length }) => (start += length) - length);
 }

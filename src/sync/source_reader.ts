@@ -1,14 +1,19 @@
 /** Reads content of the source for sending, and makes sure that it is what was promised. @module */
 import type { ChunkRef } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
-import { FilesyncError } from "../core/errors.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import type { OpenFile, TreeRoot } from "../files/tree_root.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 
+/** A file of the source could not be read for sending; it is no fault of the receiver's. */
+export class SourceError extends FilesyncError {
+  override name = "SourceError";
+}
+
 /** Content is not, or no longer, what was seen: the paths are to be looked at again. */
-export class SourceChangedError extends FilesyncError {
+export class SourceChangedError extends SourceError {
   override name = "SourceChangedError";
   constructor(path: TreePath) {
     super({
@@ -27,6 +32,7 @@ export interface SourceContent extends Disposable {
    * The bytes of a piece of it.
    *
    * @throws {SourceChangedError} When they do not have the digest of the piece.
+   * @throws {SourceError} When they cannot be read.
    */
   piece(start: number, piece: ChunkRef): Uint8Array<ArrayBuffer>;
 }
@@ -35,7 +41,7 @@ export interface SourceContent extends Disposable {
  * Opens any file of the source that was seen to hold `digest`.
  *
  * @returns `undefined` when none was: then another action for the path is queued, or will be.
- * @throws {FilesyncError} When the file cannot be read.
+ * @throws {SourceError} When the file cannot be read.
  */
 export function openContent(
   root: TreeRoot,
@@ -51,15 +57,17 @@ export function openContent(
   try {
     file = anchor.openRead(path);
   } catch (error) {
-    if (error instanceof FilesyncError && error.code !== "permission") throw new SourceChangedError(path);
-    throw error;
+    const failure = unreadable(path, error);
+    throw failure.code === "not-found" || failure.code === "conflict"
+      ? new SourceChangedError(path)
+      : failure;
   }
   return {
     path,
     piece(start, { digest: expected, length }) {
       const data = new Uint8Array(length);
       for (let at = 0; at < length;) {
-        const n = file.read(data.subarray(at), start + at);
+        const n = readFrom(file, data.subarray(at), start + at, path);
         if (n === 0) throw new SourceChangedError(path);
         at += n;
       }
@@ -68,4 +76,17 @@ export function openContent(
     },
     [Symbol.dispose]: () => file[Symbol.dispose](),
   };
+}
+
+function readFrom(file: OpenFile, into: Uint8Array, at: number, path: TreePath): number {
+  try {
+    return file.read(into, at);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: TreePath, error: unknown): SourceError {
+  const { code, operation, reason, hint } = toFilesyncError(`read "${path}"`, error);
+  return new SourceError({ code, operation, reason, hint, cause: error });
 }

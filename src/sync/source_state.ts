@@ -58,7 +58,7 @@ export class SourceState implements Disposable {
    */
   constructor(directory: string, { clock, readOnly = false }: { clock: Clock; readOnly?: boolean }) {
     this.directory = directory;
-    this.#lock = readOnly ? undefined : lockState(directory, `state "${directory}"`);
+    this.#lock = readOnly ? undefined : lockState(directory, `the push kept in "${directory}"`);
     try {
       const db = openDatabase(`${directory}/${STATE_FILE}`, {
         name: "state",
@@ -122,6 +122,11 @@ export class SourceState implements Disposable {
       const insert = this.index.sql("INSERT INTO foreign_paths VALUES (?)");
       for (const path of paths) insert.run(path);
     });
+  }
+
+  /** Takes a path for ours, whatever stood there at the receiver. */
+  claim(path: TreePath): void {
+    this.index.sql("DELETE FROM foreign_paths WHERE path = ?").run(path);
   }
 
   [Symbol.dispose](): void {

@@ -1,0 +1,364 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { InterceptedReceiver } from "../../tests/support/intercepted_receiver.ts";
+import { TempDirectory } from "../../tests/support/temp.ts";
+import {
+  assertSameTree,
+  link,
+  makeTree,
+  type TreeSpec,
+  treeText,
+  waitForSameTree,
+} from "../../tests/support/trees.ts";
+import { systemClock } from "../core/clock.ts";
+import { FilesyncError } from "../core/errors.ts";
+import { LocalReceiver } from "../transport/local_receiver.ts";
+import type { PushEvent } from "./push_event.ts";
+import { Pusher, type PusherOptions, refuseNesting } from "./pusher.ts";
+import { SourceState } from "./source_state.ts";
+
+/** Far more than anything here takes, on a machine that does much else. */
+const DEADLINE_MS = 60_000;
+
+/** A source, a directory to push it to, and a pusher between them. */
+class Scene implements AsyncDisposable {
+  readonly #temp = new TempDirectory();
+  readonly source = this.#temp.directory("source");
+  readonly destination = this.#temp.directory("destination");
+  readonly state = new SourceState(`${this.#temp.path}/state`, { clock: systemClock });
+  readonly local: LocalReceiver;
+  readonly receiver: InterceptedReceiver;
+  readonly events: PushEvent[] = [];
+  pusher: Pusher;
+  readonly #stop = new AbortController();
+  #watching: Promise<void> | undefined;
+
+  constructor(source: TreeSpec, destination: TreeSpec = {}, options: Partial<PusherOptions> = {}) {
+    makeTree(this.source, source);
+    makeTree(this.destination, destination);
+    this.local = new LocalReceiver(this.destination, { clock: systemClock });
+    this.receiver = new InterceptedReceiver(this.local);
+    this.pusher = this.#open(options);
+  }
+
+  /** As after a restart. */
+  async reopen(options: Partial<PusherOptions> = {}): Promise<void> {
+    await this.pusher[Symbol.asyncDispose]();
+    this.events.length = 0;
+    this.pusher = this.#open(options);
+  }
+
+  async pushOnce(): Promise<void> {
+    await this.pusher.pushOnce(this.#stop.signal);
+  }
+
+  watch(): void {
+    this.#watching = this.pusher.watch(this.#stop.signal);
+    this.#watching.catch(() => {});
+  }
+
+  /** Resolves or rejects as the watch does. */
+  stopped(): Promise<void> {
+    return this.#watching!;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#watching;
+  }
+
+  same(): Promise<number> {
+    return waitForSameTree(this.source, this.destination, DEADLINE_MS);
+  }
+
+  /** Waits for an event. */
+  async event(isIt: (event: PushEvent) => boolean): Promise<void> {
+    for (const end = performance.now() + DEADLINE_MS; !this.events.some(isIt);) {
+      if (performance.now() > end) throw new Error(`It never came: ${JSON.stringify(this.events)}`);
+      await systemClock.sleep(20);
+    }
+  }
+
+  warnings(): string[] {
+    return this.events.flatMap((event) =>
+      event.type === "notice" && event.level === "warning" ? [event.message] : []
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#watching?.catch(() => {});
+    await this.pusher[Symbol.asyncDispose]();
+    this.state[Symbol.dispose]();
+    await this.local.close();
+    this.#temp[Symbol.dispose]();
+  }
+
+  #open(options: Partial<PusherOptions>): Pusher {
+    return new Pusher({
+      source: this.source,
+      state: this.state,
+      receiver: this.receiver,
+      clock: systemClock,
+      random: Math.random,
+      onEvent: (event) => this.events.push(event),
+      ...options,
+    });
+  }
+}
+
+function removals(events: PushEvent[]): string[] {
+  return events.flatMap((event) =>
+    event.type === "applied" && event.action.type === "remove" ? [event.action.path as string] : []
+  );
+}
+
+const TREE = { a: "1", d: { b: "2", e: { c: "3" } }, l: link("a") };
+
+Deno.test("pushOnce() makes the receiver equal, and tells what it did", async () => {
+  await using scene = new Scene(TREE);
+  await scene.pushOnce();
+  await assertSameTree(scene.source, scene.destination, { directoryMtime: true, symlinkMtime: true });
+  const { put, directory, symlink, problems, waiting } = scene.pusher.totals;
+  assertEquals([put, directory, symlink, problems, waiting], [3, 2, 1, 0, 0]);
+  assert(scene.events.some(({ type }) => type === "looking"));
+});
+
+Deno.test("pushOnce() of a tree that is as it was does nothing", async () => {
+  await using scene = new Scene(TREE);
+  await scene.pushOnce();
+  await scene.reopen();
+  scene.receiver.calls.length = 0;
+  await scene.pushOnce();
+  const { put, directory, symlink, remove, move } = scene.pusher.totals;
+  assertEquals([put, directory, symlink, remove, move], [0, 0, 0, 0, 0]);
+  assertEquals(scene.receiver.calls.map(({ method }) => method), ["open"]);
+});
+
+Deno.test("pushOnce() leaves in the queue what the receiver has no room for", async () => {
+  await using scene = new Scene({ a: "1", b: "2" });
+  scene.receiver.intercept = async ({ method, args }, forward) => {
+    if (method !== "apply") return await forward();
+    const [{ actions }] = args as [{ actions: unknown[] }];
+    const problem = { code: "disk-full", message: "Cannot write it: the disk is full", permanent: false };
+    return { before: 0, after: 0, results: actions.map(() => ({ done: false, problem })) };
+  };
+  await scene.pushOnce();
+  assertEquals(scene.pusher.totals.waiting, 2);
+  assertEquals(await treeText(scene.destination), "");
+});
+
+Deno.test("pushOnce() throws what the receiver refuses us with", async () => {
+  await using scene = new Scene(TREE);
+  scene.receiver.intercept = () =>
+    Promise.reject(
+      new FilesyncError({
+        code: "unauthorized",
+        operation: "open it",
+        reason: "wrong token",
+        permanent: true,
+      }),
+    );
+  await assertRejects(() => scene.pushOnce(), FilesyncError, "wrong token");
+});
+
+Deno.test("pushOnce() throws when the receiver refuses us in the middle of a look", async () => {
+  await using scene = new Scene(Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`f${i}`, `${i}`])));
+  let calls = 0;
+  scene.receiver.intercept = async (_call, forward) => {
+    if (calls++ < 3) return await forward();
+    throw new FilesyncError({
+      code: "unauthorized",
+      operation: "open it",
+      reason: "wrong token",
+      permanent: true,
+    });
+  };
+  await assertRejects(() => scene.pushOnce(), FilesyncError, "wrong token");
+});
+
+Deno.test("pushOnce() removes nothing when the source is empty, until it is told to", async () => {
+  await using scene = new Scene(TREE);
+  await scene.pushOnce();
+  for (const name of ["a", "d", "l"]) Deno.removeSync(`${scene.source}/${name}`, { recursive: true });
+  await scene.reopen();
+  await scene.pushOnce();
+  assertEquals(scene.pusher.brake, "the source is empty, and 6 entries were known in it");
+  assertEquals(scene.warnings(), [`Nothing is removed at the receiver: ${scene.pusher.brake}`]);
+  assert((await treeText(scene.destination)).includes("d/e/c"));
+  await scene.reopen({ allowMassDelete: true });
+  await scene.pushOnce();
+  assertEquals([scene.pusher.brake, await treeText(scene.destination)], [undefined, ""]);
+});
+
+Deno.test("pushOnce() with deleteExtra keeps what both have, and removes the rest", async () => {
+  await using scene = new Scene(TREE, { ...TREE, theirs: "x", d: { ...TREE.d, theirs: "y" } }, {
+    deleteExtra: true,
+  });
+  await scene.pushOnce();
+  await assertSameTree(scene.source, scene.destination);
+  assertEquals(removals(scene.events).toSorted(), ["d/theirs", "theirs"]);
+  assertEquals(scene.pusher.totals.sentBytes, 0);
+});
+
+Deno.test("pushOnce() with deleteExtra spares what is left out at the source", async () => {
+  await using scene = new Scene({ ...TREE, ".filesyncignore": "*.tmp\n" }, { "a.tmp": "x", "b.old": "y" }, {
+    deleteExtra: true,
+  });
+  await scene.pushOnce();
+  assertEquals(removals(scene.events), ["b.old"]);
+});
+
+Deno.test("pushOnce() with deleteExtra does not empty the receiver for an empty source, unless told to", async () => {
+  for (const allowMassDelete of [false, true]) {
+    await using scene = new Scene({}, { theirs: "x" }, { deleteExtra: true, allowMassDelete });
+    await scene.pushOnce();
+    assertEquals(removals(scene.events), allowMassDelete ? ["theirs"] : []);
+  }
+});
+
+Deno.test("plan() queues what is needed, and sends nothing", async () => {
+  await using scene = new Scene(TREE);
+  await scene.pusher.plan(new AbortController().signal);
+  assertEquals(scene.state.queue.size, 6);
+  assertEquals([scene.receiver.calls, await treeText(scene.destination)], [[], ""]);
+});
+
+Deno.test("Pusher needs a source that is there", () => {
+  using temp = new TempDirectory();
+  using state = new SourceState(`${temp.path}/state`, { clock: systemClock });
+  const options = {
+    state,
+    receiver: {} as LocalReceiver,
+    clock: systemClock,
+    random: Math.random,
+    onEvent() {},
+  };
+  assertThrows(
+    () => new Pusher({ ...options, source: `${temp.path}/none` }),
+    FilesyncError,
+    "does not exist",
+  );
+  Deno.writeTextFileSync(`${temp.path}/file`, "");
+  assertThrows(
+    () => new Pusher({ ...options, source: `${temp.path}/file` }),
+    FilesyncError,
+    "not a directory",
+  );
+});
+
+Deno.test("watch() pushes every kind of change as it is made", async () => {
+  await using scene = new Scene({ ...TREE, stays: "s" });
+  scene.watch();
+  await scene.same();
+
+  makeTree(scene.source, { new: "4", "x/y/z": "5" });
+  await scene.same();
+  Deno.renameSync(`${scene.source}/d`, `${scene.source}/moved`);
+  Deno.writeTextFileSync(`${scene.source}/a`, "edited");
+  await scene.same();
+  Deno.removeSync(`${scene.source}/x`, { recursive: true });
+  Deno.removeSync(`${scene.source}/new`);
+  Deno.mkdirSync(`${scene.source}/new`);
+  Deno.writeTextFileSync(`${scene.source}/new/file`, "6");
+  await scene.same();
+  Deno.chmodSync(`${scene.source}/a`, 0o700);
+  await scene.same();
+  assertEquals(scene.events.some((event) => event.type === "applied" && event.action.type === "move"), true);
+  await scene.stop();
+});
+
+Deno.test("watch() heeds rule files, also those that come later", async () => {
+  await using scene = new Scene({ stays: "s", "f.tmp": "1" });
+  scene.watch();
+  await scene.same();
+  makeTree(scene.source, { ".filesyncignore": "*.tmp\n" });
+  await scene.same();
+  makeTree(scene.source, { "g.tmp": "2" });
+  makeTree(scene.source, { last: "3" });
+  await waitForSameTree(scene.source, scene.destination, DEADLINE_MS, { ignore: (path) => path === "g.tmp" });
+  Deno.writeTextFileSync(`${scene.source}/.filesyncignore`, "");
+  await scene.same();
+  await scene.stop();
+});
+
+Deno.test("watch() removes nothing while the source is gone, and goes on when it is back", async () => {
+  await using scene = new Scene(TREE);
+  scene.watch();
+  await scene.same();
+  const before = await treeText(scene.destination);
+
+  Deno.removeSync(scene.source, { recursive: true });
+  await scene.event((event) => event.type === "notice" && event.message.startsWith("The source is gone"));
+  assertEquals(await treeText(scene.destination), before);
+  makeTree(scene.source, { ...TREE, back: "again" });
+  await scene.same();
+  assertEquals(removals(scene.events), []);
+  // And it is watched as before.
+  Deno.writeTextFileSync(`${scene.source}/later`, "x");
+  await scene.same();
+  await scene.stop();
+});
+
+Deno.test("watch() survives a receiver that comes and goes", async () => {
+  await using scene = new Scene(TREE);
+  let away = false;
+  scene.receiver.intercept = (_call, forward) =>
+    away
+      ? Promise.reject(new FilesyncError({ code: "unreachable", operation: "reach it", reason: "refused" }))
+      : forward();
+  scene.watch();
+  await scene.same();
+  away = true;
+  makeTree(scene.source, { more: "x" });
+  await scene.event((event) => event.type === "connection" && event.state === "offline");
+  away = false;
+  await scene.same();
+  await scene.stop();
+});
+
+Deno.test("watch() ends when the receiver refuses us", async () => {
+  await using scene = new Scene(TREE);
+  let refuses = false;
+  scene.receiver.intercept = (_call, forward) =>
+    refuses
+      ? Promise.reject(
+        new FilesyncError({
+          code: "unauthorized",
+          operation: "reach it",
+          reason: "wrong token",
+          permanent: true,
+        }),
+      )
+      : forward();
+  scene.watch();
+  await scene.same();
+  refuses = true;
+  makeTree(scene.source, { more: "x" });
+  await assertRejects(() => scene.stopped(), FilesyncError, "wrong token");
+});
+
+Deno.test("watch() can be stopped at once", async () => {
+  for (const wait of [0, 1, 50]) {
+    await using scene = new Scene(TREE);
+    scene.watch();
+    await systemClock.sleep(wait);
+    await scene.stop();
+  }
+});
+
+Deno.test("refuseNesting() refuses directories of which one holds the other", () => {
+  const refused: [string, string, string][] = [
+    ["/a", "/a", "they are the same directory"],
+    ["/a", "/a/b", "the destination is inside the source"],
+    ["/", "/b", "the destination is inside the source"],
+    ["/a/b/c", "/a", "the source is inside the destination"],
+    ["/a", "/", "the source is inside the destination"],
+  ];
+  for (const [source, destination, reason] of refused) {
+    const error = assertThrows(() => refuseNesting(source, destination), FilesyncError);
+    assertEquals([error.code, error.reason], ["usage", reason]);
+  }
+  refuseNesting("/a", "/ab");
+  refuseNesting("/ab", "/a");
+  refuseNesting("/a/b", "/a/c");
+});
