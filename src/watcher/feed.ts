@@ -8,8 +8,9 @@
  *
  * @module
  */
+import { Auditor } from "./audit.ts";
 import { BACKLOG_LIMIT, Canary } from "./canary.ts";
-import { findSpecials, releasePipes } from "./specials.ts";
+import { findSpecials, leadsInside, releasePipes } from "./specials.ts";
 
 /** What a feed needs to know. */
 export interface FeedSettings {
@@ -74,6 +75,10 @@ export const openWorkerFeed: OpenFeed = (settings, post) => {
 /** How long events are gathered before they are told, milliseconds. */
 const BATCH_MS = 1;
 
+/** Between two audits, milliseconds, and the most of the time that they may take. */
+const LEAST_AUDIT_PAUSE = 1_000;
+const AUDIT_SHARE = 0.01;
+
 /** Watches until the watch ends or fails; the end is the last message. */
 export async function runFeed(
   settings: FeedSettings,
@@ -97,7 +102,12 @@ export async function runFeed(
   }
   post({ type: "ready", pipes });
 
+  /** Every link to a directory inside that was ever seen. */
   const links = new Set<string>();
+  /** There was an event in a directory that is not there, and was not when it was last looked: a link's name for another one. */
+  let hasStrays = false;
+  const auditor = new Auditor(root);
+  let auditing: ReturnType<typeof setTimeout> | undefined;
   const canary = new Canary(settings);
   const batch = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -112,14 +122,16 @@ export async function runFeed(
   }
 
   function flush() {
-    const told = toTree(root, batch);
+    const { told, strays } = toTree(root, batch);
     batch.clear();
     if (told.includes("")) post({ type: "root" });
     const inside = told.filter((path) => path !== "");
     if (inside.length > 0) post({ type: "paths", paths: inside });
     if (inside.some((path) => links.has(path))) {
-      stop({ why: "failed", reason: "a link to a watched directory changed" });
+      return stop({ why: "failed", reason: "a link to a watched directory changed" });
     }
+    for (const path of inside) if (leadsInside(root, `${root}/${path}`)) links.add(path);
+    hasStrays ||= links.size > 0 && strays.some((directory) => !auditor.knows(directory));
   }
 
   function beat() {
@@ -136,15 +148,24 @@ export async function runFeed(
     timer = setTimeout(beat, Math.max(0, canary.wakeAt - performance.now()));
   }
 
-  async function findLinks() {
-    for await (const { kind, path } of findSpecials(root)) {
-      if (end !== undefined) return;
-      if (kind === "link") links.add(path);
+  async function audit() {
+    const found = await auditor.audit();
+    if (end !== undefined) return;
+    for (const path of found.links) links.add(path);
+    if (hasStrays) {
+      post({ type: "lost", reason: "what changed was known by the name of a link that is gone" });
     }
+    hasStrays = false;
+    if (found.changed.length > 0) post({ type: "paths", paths: found.changed });
+    if (found.unwatched !== undefined) {
+      return stop({ why: "failed", reason: `the watch of "${found.unwatched}" was lost` });
+    }
+    const pause = Math.max(LEAST_AUDIT_PAUSE, found.took / AUDIT_SHARE);
+    auditing = setTimeout(() => audited = audit(), pause);
   }
 
   schedule();
-  const finding = findLinks();
+  let audited = audit();
   const events = watch[Symbol.asyncIterator]();
   while (end === undefined) {
     try {
@@ -181,7 +202,8 @@ export async function runFeed(
   }
   clearTimeout(timer);
   clearTimeout(flushing);
-  await finding;
+  clearTimeout(auditing);
+  await audited;
 }
 
 /** Touches without writing: one event, and nothing for the disk to do but a time. */
@@ -193,32 +215,45 @@ function touch(file: string) {
   }
 }
 
+/** Paths of events, in words of the tree; all relative to the root. */
+export interface TreePaths {
+  /** The paths, under the names the tree knows them by. */
+  told: string[];
+  /** Directories of paths that are not there: removed, or known by a link that was. */
+  strays: string[];
+}
+
 /**
- * Paths of events, relative to the root, under the names the tree knows them by: an event
- * below a link to a directory is one of the directory itself, or of nothing in the tree.
+ * Translates paths of events: one below a link to a directory is one of the directory itself, or of
+ * nothing in the tree.
  */
-export function toTree(root: string, paths: Iterable<string>): string[] {
-  const directories = new Map<string, string>();
+export function toTree(root: string, paths: Iterable<string>): TreePaths {
+  const directories = new Map<string, string | undefined>();
   const told = new Set<string>();
+  const strays: string[] = [];
   for (const path of paths) {
     if (path === root) told.add("");
     if (!path.startsWith(`${root}/`)) continue;
     const slash = path.lastIndexOf("/");
     const directory = path.slice(0, slash);
-    let real = directories.get(directory);
-    if (real === undefined) directories.set(directory, real = realDirectory(directory));
+    if (!directories.has(directory)) {
+      const found = realDirectory(directory);
+      directories.set(directory, found);
+      if (found === undefined) strays.push(directory.slice(root.length + 1));
+    }
+    const real = directories.get(directory) ?? directory;
     if (real === root || real.startsWith(`${root}/`)) {
       told.add(real.slice(root.length + 1) + path.slice(slash));
     }
   }
-  return Array.from(told, (path) => path.startsWith("/") ? path.slice(1) : path);
+  return { told: Array.from(told, (path) => path.startsWith("/") ? path.slice(1) : path), strays };
 }
 
-function realDirectory(directory: string): string {
+function realDirectory(directory: string): string | undefined {
   try {
     return Deno.realPathSync(directory);
   } catch {
-    return directory; // it is gone, and so is what was in it
+    return undefined; // it is gone, and so is what was in it
   }
 }
 

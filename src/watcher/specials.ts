@@ -45,10 +45,11 @@ function list(directory: string): Deno.DirEntry[] {
   }
 }
 
-function leadsInside(root: string, link: string): boolean {
+/** Whether `link` is one, and leads to a directory in `root`. Both absolute. */
+export function leadsInside(root: string, link: string): boolean {
   try {
     const target = Deno.realPathSync(link);
-    return (target + "/").startsWith(root + "/") && Deno.lstatSync(target).isDirectory;
+    return target !== link && (target + "/").startsWith(root + "/") && Deno.lstatSync(target).isDirectory;
   } catch {
     return false;
   }
