@@ -10,6 +10,6 @@ import { systemContext } from "./src/cli/context.ts";
 import { main } from "./src/cli/main.ts";
 
 if (import.meta.main) {
-  using context = systemContext(config.version);
-  Deno.exitCode = await main(Deno.args, COMMANDS, context);
+  // Ends the process by itself: a connection that a server keeps open must not hold up a user's prompt.
+  Deno.exit(await main(Deno.args, COMMANDS, systemContext(config.version)));
 }

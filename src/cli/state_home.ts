@@ -4,6 +4,7 @@ import { FilesyncError, osCode } from "../core/errors.ts";
 import { lockState } from "../database/lock.ts";
 import { SourceState, STATE_FILE, stateName } from "../sync/source_state.ts";
 import type { Context, Flag } from "./command.ts";
+import { visible } from "./quote.ts";
 import { usageError } from "./usage_error.ts";
 
 /** The flag that puts the state elsewhere. */
@@ -30,7 +31,9 @@ export function stateHome(context: Context): string {
 
 /** The state directory of pushing `source` (a real path) to `destination`. */
 export function stateDirectoryFor(context: Context, source: string, destination: string): string {
-  return join(stateHome(context), `${basename(source) || "root"}-${stateName(source, destination)}`);
+  // The name of the root directory is a slash.
+  const name = basename(source).replaceAll(/[/\\]/g, "") || "root";
+  return join(stateHome(context), `${name}-${stateName(source, destination)}`);
 }
 
 /** What a state says of itself. */
@@ -50,8 +53,10 @@ export function openStates(context: Context, directory: string | undefined): Kno
     try {
       state = new SourceState(path, { clock: context.clock, readOnly: true });
     } catch (error) {
-      if (directory === undefined && error instanceof FilesyncError && error.code === "not-found") return [];
-      throw error;
+      if (directory !== undefined || !(error instanceof FilesyncError)) throw error;
+      // One state that is damaged, or of another version, must not hide the others.
+      if (error.code !== "not-found") context.stderr.write(`filesync: ${visible(error.message)}\n`);
+      return [];
     }
     const source = state.index.meta("source") ?? "";
     const destination = state.index.meta("destination") ?? "";

@@ -1,5 +1,6 @@
 /** `filesync watch`: push every change of a directory. @module */
 import { join, relative } from "@std/path";
+import type { Action } from "../core/action.ts";
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { Pusher, refuseNesting } from "../sync/pusher.ts";
 import type { PushEvent, PushTotals } from "../sync/push_event.ts";
@@ -136,9 +137,11 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
       deleteExtra: invocation.has("delete"),
     }),
   );
+  let planned: Action[] = [];
   if (dryRun) {
     await pusher.plan(signal);
-    for (const { action } of state.queue.pending()) printer.report({ type: "applied", action, dryRun: true });
+    planned = state.queue.pending().map(({ action }) => action);
+    for (const action of planned) printer.report({ type: "applied", action, dryRun });
   } else {
     try {
       await (once ? pusher.pushOnce(signal) : pusher.watch(signal));
@@ -151,11 +154,11 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
       }
     }
   }
-  const { totals } = pusher;
+  const totals = withPlanned(pusher.totals, planned);
   printer.report({ ...totalsReport(totals, clock.now() - startedAt), ...(dryRun ? { dryRun } : {}) });
   if (signal.aborted) return EXIT.interrupted;
   if (once && pusher.brake !== undefined) return EXIT.brake;
-  return totals.problems > 0 || (once && totals.waiting > 0) ? EXIT.problems : EXIT.done;
+  return totals.problems > 0 || (once && !dryRun && totals.waiting > 0) ? EXIT.problems : EXIT.done;
 }
 
 /** Shows an event, and keeps for `filesync status` what it needs. */
@@ -173,6 +176,19 @@ function tell(event: PushEvent, printer: Printer, state: SourceState): void {
 
 function rememberConnection(state: SourceState, connection: object): void {
   state.index.setMeta("connection", JSON.stringify(connection));
+}
+
+/** Counts what a dry run would do as if it had been done. */
+function withPlanned(totals: PushTotals, planned: Action[]): PushTotals {
+  const sum = { ...totals };
+  for (const action of planned) {
+    sum[action.type]++;
+    // How much of it the receiver has already is not asked.
+    if (action.type !== "put") continue;
+    sum.bytes += action.size;
+    sum.sentBytes += action.size;
+  }
+  return sum;
 }
 
 function totalsReport(

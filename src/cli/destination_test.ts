@@ -1,0 +1,114 @@
+import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import { TempDirectory } from "../../tests/support/temp.ts";
+import { systemClock as clock } from "../core/clock.ts";
+import { FilesyncError } from "../core/errors.ts";
+import { HttpReceiver } from "../transport/http_receiver.ts";
+import { LocalReceiver } from "../transport/local_receiver.ts";
+import { destinationName, isLoopback, openDestination, parseDestination } from "./destination.ts";
+
+function named(text: string, cwd = "/nowhere"): string {
+  const destination = parseDestination(text, cwd);
+  return `${destination.kind} ${destinationName(destination)}`;
+}
+
+Deno.test("parseDestination() understands servers", () => {
+  assertEquals(named("backup"), "server http://backup:7433");
+  assertEquals(named("backup.lan:80"), "server http://backup.lan");
+  assertEquals(named("192.168.1.2:7000"), "server http://192.168.1.2:7000");
+  assertEquals(named("[::1]:7000"), "server http://[::1]:7000");
+  assertEquals(named("[fe80::1]"), "server http://[fe80::1]:7433");
+  assertEquals(named("https://backup.example"), "server https://backup.example");
+  assertEquals(named("HTTP://Backup:7433/photos/"), "server http://backup:7433/photos");
+});
+
+Deno.test("parseDestination() understands directories", () => {
+  assertEquals(named("/srv/a"), "directory /srv/a");
+  assertEquals(named("./a"), "directory /nowhere/a");
+  assertEquals(named("../a"), "directory /a");
+  assertEquals(named("."), "directory /nowhere");
+  assertEquals(named("copy/"), "directory /nowhere/copy");
+});
+
+Deno.test("parseDestination() takes a name for a directory when there is one", () => {
+  using temp = new TempDirectory();
+  temp.directory("backup");
+  Deno.writeTextFileSync(`${temp.path}/file`, "");
+  assertEquals(named("backup", temp.path), `directory ${temp.path}/backup`);
+  assertEquals(named("other", temp.path), "server http://other:7433");
+  assertEquals(named("file", temp.path), "server http://file:7433");
+});
+
+Deno.test("parseDestination() refuses what is neither, and says what it takes", () => {
+  const reasons: [string, string][] = [
+    ["ftp://backup", "only http:// and https:// are known"],
+    ["rsync://backup/module", "only http:// and https:// are known"],
+    ["http://", "it is not a URL"],
+    ["backup:99999", "ports go from 1 to 65535"],
+    ["backup:0", "ports go from 1 to 65535"],
+    ["backup:/srv/a", "it is neither a host nor a directory"],
+    ["user@backup", "it is neither a host nor a directory"],
+    ["two words", "it is neither a host nor a directory"],
+    ["", "it is neither a host nor a directory"],
+  ];
+  for (const [text, reason] of reasons) {
+    const error = assertThrows(() => parseDestination(text, "/nowhere"), FilesyncError, undefined, text);
+    assertEquals([error.code, error.reason], ["usage", reason], text);
+    assertStringIncludes(error.hint!, "host:port");
+  }
+});
+
+Deno.test("parseDestination() does not repeat a password", () => {
+  const error = assertThrows(() => parseDestination("https://me:secret@backup", "/"), FilesyncError);
+  assertEquals(error.message, 'Cannot push to "https://…@backup": a URL must not hold a password');
+  assertStringIncludes(error.hint!, "FILESYNC_TOKEN");
+});
+
+Deno.test("openDestination() sends a token over plain HTTP only to this machine, or when told to", async () => {
+  const { signal } = new AbortController();
+  const open = (url: string, token?: string, allowPlainHttp = false) =>
+    openDestination(parseDestination(url, "/"), {
+      clock,
+      token,
+      allowPlainHttp,
+      client: "",
+      version: "1",
+      signal,
+    });
+  for (
+    const receiver of [
+      open("backup"),
+      open("localhost", "t"),
+      open("127.0.0.1", "t"),
+      open("[::1]", "t"),
+      open("https://backup", "t"),
+      open("backup", "t", true),
+    ]
+  ) {
+    assertInstanceOf(receiver, HttpReceiver);
+    await receiver.close();
+  }
+  const error = assertThrows(() => open("backup", "t"), FilesyncError);
+  assertEquals(
+    error.message,
+    "Cannot send the token to backup:7433: plain HTTP would show it to everybody on the way",
+  );
+  assertStringIncludes(error.hint!, "--allow-plain-http");
+});
+
+Deno.test("openDestination() opens a directory", async () => {
+  using temp = new TempDirectory();
+  const { signal } = new AbortController();
+  const options = { clock, allowPlainHttp: false, client: "", version: "1", signal };
+  const receiver = openDestination({ kind: "directory", path: temp.path }, options);
+  assertInstanceOf(receiver, LocalReceiver);
+  await receiver.close();
+});
+
+Deno.test("isLoopback() knows this machine's names", () => {
+  for (const name of ["localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"]) {
+    assertEquals(isLoopback(name), true);
+  }
+  for (const name of ["127.0.0.1.example", "localhost.example", "128.0.0.1", "0.0.0.0", "::", "backup"]) {
+    assertEquals(isLoopback(name), false, name);
+  }
+});

@@ -1,0 +1,239 @@
+import { existsSync } from "@std/fs";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { HastyClock } from "../../tests/support/hasty_clock.ts";
+import { Home, jsonLines, type Outcome } from "../../tests/support/run_command.ts";
+import { assertSameTree, makeTree, treeText, waitForSameTree } from "../../tests/support/trees.ts";
+import { systemClock as clock } from "../core/clock.ts";
+import { EXIT } from "../core/errors.ts";
+import { createApp } from "../server/app.ts";
+import { listen } from "../server/listen.ts";
+import { SourceState } from "../sync/source_state.ts";
+import { LocalReceiver } from "../transport/local_receiver.ts";
+
+/** Runs `filesync watch --once` with a source and a destination of its own. */
+class Case implements Disposable {
+  readonly home = new Home();
+  readonly source = this.home.directory("source");
+  readonly destination = this.home.directory("destination");
+
+  async watch(...args: string[]): Promise<Outcome> {
+    const to = args.includes("--to") ? [] : ["--to", this.destination];
+    return await this.home.run("watch", this.source, "--once", ...to, ...args);
+  }
+
+  [Symbol.dispose](): void {
+    this.home[Symbol.dispose]();
+  }
+}
+
+Deno.test("watch --once tells in one line that a server wants another token", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "a" });
+  await using receiver = new LocalReceiver(test.destination, { clock });
+  await receiver.ready;
+  const app = createApp(receiver, { clock, version: "0", guard: { token: "secret" } });
+  const listener = listen(app, { hostname: "127.0.0.1", port: 0, clock });
+  const { code, err } = await test.watch("--to", listener.url);
+  await listener.close();
+  assertEquals(code, EXIT.unreachable);
+  assertStringIncludes(err, "no token came with it");
+});
+
+Deno.test("watch --dry-run counts what it would do, and does nothing", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "12", d: {} });
+  const { code, out } = await test.watch("--dry-run");
+  assertEquals(code, EXIT.done);
+  assertMatch(out, /would put a\.txt/);
+  assertMatch(out, /would be: 1 file put \(2 B\), 1 directory made/);
+  assertEquals([...Deno.readDirSync(test.destination)].filter(({ name }) => name !== ".filesync"), []);
+});
+
+Deno.test("watch --delete removes what an earlier push left alone", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "a" });
+  makeTree(test.destination, { "theirs.txt": "b" });
+  assertEquals((await test.watch()).code, EXIT.done);
+  assertStringIncludes(await treeText(test.destination), "theirs.txt");
+  const { code, out } = await test.watch("--delete");
+  assertEquals(code, EXIT.done);
+  assertMatch(out, /remove theirs\.txt/);
+  assertEquals(await treeText(test.destination), await treeText(test.source));
+});
+
+Deno.test("watch refuses a state that another watch has", async () => {
+  using test = new Case();
+  using state = new SourceState(`${test.destination}/state`, { clock });
+  const { code, err } = await test.watch("--state", state.directory);
+  assertEquals(code, EXIT.problems);
+  assertStringIncludes(err, `Cannot lock the state of the push kept in "${state.directory}"`);
+});
+
+Deno.test("watch --once brings a directory in step, and says what it did", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "12", d: { "b.txt": "345" } });
+  const first = await test.watch();
+  assertEquals([first.code, first.err], [EXIT.done, ""]);
+  assertStringIncludes(first.out, `watch ${test.source} → ${test.destination}\n`);
+  assertMatch(first.out, /done: 2 files put \(5 B\), 1 directory made/);
+  await assertSameTree(test.source, test.destination);
+  assertMatch((await test.watch()).out, /done: nothing to change/);
+  assertEquals((await test.watch("--quiet")).out, "");
+});
+
+Deno.test("watch --once --json prints one object a line", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "12" });
+  const lines = jsonLines((await test.watch("--json")).out);
+  assertEquals(lines.map(({ type }) => type).filter((type) => type !== "progress"), [
+    "started",
+    "connection",
+    "applied",
+    "totals",
+  ]);
+  const totals = lines.at(-1)!;
+  assertEquals([totals.counts, totals.bytes, totals.problems], [
+    { put: 1, directory: 0, symlink: 0, remove: 0, move: 0 },
+    2,
+    0,
+  ]);
+});
+
+Deno.test("watch --once tells of paths with problems, and ends with 1", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "12" });
+  new Deno.Command("mkfifo", { args: [`${test.source}/pipe`] }).outputSync();
+  for (let round = 0; round < 2; round++) {
+    const { code, out, err } = await test.watch();
+    assertEquals(code, EXIT.problems);
+    assertMatch(out, /; 1 problem/);
+    if (round === 0) assertMatch(err, /problem: Cannot keep "pipe" in step: it is a pipe/);
+  }
+  Deno.removeSync(`${test.source}/pipe`);
+  assertEquals((await test.watch()).code, EXIT.done);
+});
+
+Deno.test("watch --once ends with 4 when the brake stopped it", async () => {
+  using test = new Case();
+  makeTree(test.source, { a: "1", b: "2" });
+  await test.watch();
+  for (const name of ["a", "b"]) Deno.removeSync(`${test.source}/${name}`);
+  const { code, err } = await test.watch();
+  assertEquals(code, EXIT.brake);
+  assertMatch(err, /Nothing is removed at the receiver: the source is empty.*--allow-mass-delete/);
+  assertEquals((await test.watch("--allow-mass-delete")).code, EXIT.done);
+  assertEquals(await treeText(test.destination), "");
+});
+
+Deno.test("watch --dry-run changes nothing in what an earlier run left", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "12" });
+  await test.watch();
+  Deno.renameSync(`${test.source}/a.txt`, `${test.source}/b.txt`);
+  for (let round = 0; round < 2; round++) {
+    const { code, out } = await test.watch("--dry-run");
+    assertEquals(code, EXIT.done);
+    assertStringIncludes(out, "would move a.txt → b.txt\n");
+  }
+  assertStringIncludes((await test.watch()).out, "move a.txt → b.txt\n");
+});
+
+Deno.test("watch --ignore leaves out what matches", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "1", "b.o": "2", build: { c: "3" } });
+  await test.watch("-i", "*.o", "--ignore", "build/");
+  assertEquals(await treeText(test.destination), 'a.txt "1"');
+});
+
+Deno.test("watch keeps its own files out of the way when they lie in the source", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "1", "state [1]": {} });
+  const { code } = await test.watch("--state", `${test.source}/state [1]`, "--log", `${test.source}/log.txt`);
+  assertEquals(code, EXIT.done);
+  assertEquals(await treeText(test.destination), 'a.txt "1"');
+});
+
+Deno.test("watch keeps to the state that is named, and to its pair", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "1" });
+  const state = `${test.source}.state`;
+  assertEquals((await test.watch("--state", state)).code, EXIT.done);
+  const other = `${test.destination}.other`;
+  Deno.mkdirSync(other);
+  const { code, err } = await test.watch("--state", state, "--to", other);
+  assertEquals(code, EXIT.problems);
+  assertStringIncludes(err, `it belongs to pushing "${test.source}" to ${test.destination}`);
+});
+
+Deno.test("watch refuses directories that lie in each other, by whatever way they are named", async () => {
+  using test = new Case();
+  const inside = `${test.source}/inside`;
+  Deno.mkdirSync(inside);
+  Deno.symlinkSync(inside, `${test.destination}/way`);
+  Deno.symlinkSync(test.source, `${test.destination}/same`);
+  const outcomes: [string, string][] = [
+    [test.source, "they are the same directory"],
+    [`${test.source}/../source`, "they are the same directory"],
+    [`${test.destination}/same`, "they are the same directory"],
+    [inside, "the destination is inside the source"],
+    [`${test.destination}/way`, "the destination is inside the source"],
+    [`${test.source}/..`, "the source is inside the destination"],
+  ];
+  for (const [to, reason] of outcomes) {
+    const { code, err } = await test.watch("--to", to);
+    assertStringIncludes(err, reason);
+    assertEquals(code, EXIT.usage);
+  }
+  assertEquals(existsSync(`${inside}/.filesync`), false);
+});
+
+Deno.test("watch explains what it cannot do", async () => {
+  using test = new Case();
+  const none = `${test.destination}/none`;
+  const outcomes: [string[], number, string][] = [
+    [["--to", none], EXIT.problems, `Cannot open "${none}": it does not exist\n  Create it`],
+    [["--to", "ftp://x"], EXIT.usage, "only http:// and https:// are known"],
+    [["--limit", "fast"], EXIT.usage, "--limit"],
+    [["--token-file", none], EXIT.problems, "Cannot read the token"],
+    [["--log", `${none}/log`, "--frobnicate"], EXIT.usage, "--frobnicate"],
+  ];
+  for (const [args, code, text] of outcomes) {
+    const outcome = await test.watch(...args);
+    assertStringIncludes(outcome.err, text);
+    assertEquals(outcome.code, code, args.join(" "));
+  }
+});
+
+Deno.test("watch does not show a token to everybody on the way", async () => {
+  using test = new Case();
+  test.home.environment.FILESYNC_TOKEN = "secret";
+  const { code, err } = await test.watch("--to", "backup.example");
+  assertEquals(code, EXIT.usage);
+  assertStringIncludes(err, "Cannot send the token to backup.example:7433");
+  assertEquals(err.includes("secret"), false);
+});
+
+Deno.test("watch --once gives up on a server that is out of reach", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "1" });
+  const context = test.home.context({ clock: new HastyClock() });
+  const args = ["watch", test.source, "--to", "127.0.0.1:1", "--once"];
+  const { code, err } = await test.home.runIn(context, ...args);
+  assertEquals(code, EXIT.unreachable);
+  assertMatch(err, /offline: .*\(next try in/);
+  const { out } = await test.home.run("status");
+  assertStringIncludes(out, `${test.source} → http://127.0.0.1:1\n  not running\n`);
+});
+
+Deno.test("watch ends with 130 when it is interrupted, and says what it did", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "1" });
+  const stop = new AbortController();
+  const context = test.home.context({ signal: stop.signal });
+  const running = test.home.runIn(context, "watch", test.source, "--to", test.destination);
+  await waitForSameTree(test.source, test.destination, 60_000);
+  stop.abort();
+  const { code, out } = await running;
+  assertEquals(code, EXIT.interrupted);
+  assertMatch(out, /done: 1 file put/);
+});

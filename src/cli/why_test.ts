@@ -1,0 +1,162 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Home, jsonLines } from "../../tests/support/run_command.ts";
+import { file, makeTree } from "../../tests/support/trees.ts";
+import { EXIT } from "../core/errors.ts";
+import type { TreePath } from "../core/path.ts";
+import { SourceState } from "../sync/source_state.ts";
+
+const OLD = Date.UTC(2020, 0, 1);
+
+/** A pair that was pushed once, with one of everything. */
+class Case implements Disposable {
+  readonly home = new Home();
+  readonly source = makeTree(this.home.directory("source"), {
+    "a.txt": file("12", { mtime: OLD }),
+    "x.tmp": "t",
+    d: { ".filesyncignore": "secret\n", secret: "s", open: file("o", { mtime: OLD }) },
+    ".filesyncignore": "*.tmp\n",
+  });
+  readonly state = `${this.home.path}/state`;
+
+  static async pushed(): Promise<Case> {
+    const test = new Case();
+    const to = test.home.directory("destination");
+    const { code, err } = await test.home.run(
+      "watch",
+      test.source,
+      "--to",
+      to,
+      "--state",
+      test.state,
+      "--once",
+      "-q",
+    );
+    assertEquals([code, err], [EXIT.done, ""]);
+    return test;
+  }
+
+  /** The verdict and the reason. */
+  async why(path: string): Promise<{ code: number; verdict: string; reason: string; next?: string }> {
+    const args = ["why", `${this.source}/${path}`, "--state", this.state];
+    const { code, out, err } = await this.home.run(...args, "--json");
+    assertEquals(err, "");
+    const [{ verdict, reason, next }] = jsonLines(out) as Record<string, string>[];
+    // Text says the same.
+    const text = await this.home.run(...args);
+    assertStringIncludes(text.out, `: ${verdict}\n`);
+    assertEquals(text.code, code);
+    return { code, verdict, reason, ...(next === undefined ? {} : { next }) };
+  }
+
+  [Symbol.dispose](): void {
+    this.home[Symbol.dispose]();
+  }
+}
+
+Deno.test("why tells that all is well", async () => {
+  using test = await Case.pushed();
+  const { code, verdict, reason } = await test.why("a.txt");
+  assertEquals([code, verdict], [EXIT.done, "in step"]);
+  assertMatch(reason, /^The receiver has it; last looked at .* ago$/);
+  assertEquals((await test.why("d")).verdict, "in step");
+});
+
+Deno.test("why names the rule that leaves a path out", async () => {
+  using test = await Case.pushed();
+  assertEquals(await test.why("x.tmp"), {
+    code: EXIT.done,
+    verdict: "ignored",
+    reason: 'The pattern "*.tmp" in .filesyncignore leaves it out',
+    next: "Change .filesyncignore",
+  });
+  assertEquals((await test.why("d/secret")).next, "Change d/.filesyncignore");
+});
+
+Deno.test("why tells what nobody has noticed yet", async () => {
+  using test = await Case.pushed();
+  makeTree(test.source, { new: "n", "a.txt": "changed" });
+  Deno.removeSync(`${test.source}/d/open`);
+  const next = `Start it: filesync watch ${test.source} --to ${test.home.path}/destination`;
+  assertEquals(await test.why("new"), {
+    code: EXIT.done,
+    verdict: "not seen",
+    reason: "It has not been looked at yet, or is left out by --ignore",
+    next,
+  });
+  assertEquals(await test.why("a.txt"), {
+    code: EXIT.done,
+    verdict: "waiting",
+    reason: "It changed since it was pushed, and that has not been noticed yet",
+    next,
+  });
+  assertEquals((await test.why("d/open")).reason, "It was removed, and that has not been noticed yet");
+  assertEquals(await test.why("never"), {
+    code: EXIT.done,
+    verdict: "gone",
+    reason: "It does not exist, and nothing is known of it",
+  });
+});
+
+Deno.test("why tells what waits, and for what", async () => {
+  using test = await Case.pushed();
+  const context = test.home.context();
+  {
+    using state = new SourceState(test.state, context);
+    state.queue.add([{ action: { type: "remove", path: "a.txt" as TreePath } }]);
+    state.index.setMeta("connection", JSON.stringify({ state: "online" }));
+  }
+  assertEquals((await test.why("a.txt")).reason, "Its remove waits in the queue of 1");
+  using state = new SourceState(test.state, context);
+  state.index.setMeta("connection", JSON.stringify({ state: "offline", detail: "connection refused" }));
+  const { verdict, reason, next } = await test.why("a.txt");
+  assertEquals([verdict, next], ["waiting", undefined]);
+  assertEquals(reason, "The receiver is out of reach (connection refused); remove waits in the queue of 1");
+});
+
+Deno.test("why tells what went wrong, and when it is tried again", async () => {
+  using test = await Case.pushed();
+  const context = test.home.context();
+  using state = new SourceState(test.state, context);
+  const { queue } = state;
+  for (const path of ["later", "failed"]) queue.add([{ action: { type: "remove", path: path as TreePath } }]);
+  const [later, failed] = queue.take({ items: 2, bytes: 0 });
+  const problem = { code: "disk-full" as const, message: "Cannot remove it: full", hint: "Make room" };
+  queue.retry([later.id], { ...problem, permanent: false, retryAfter: 600_000 });
+  queue.fail(failed.id, { ...problem, permanent: true });
+  state.addProblem({ code: "permission", path: "a.txt", message: "Cannot read it: no", permanent: false }, 1);
+
+  const why = await test.why("later");
+  assertEquals([why.code, why.verdict, why.next], [EXIT.problems, "problem", "Make room"]);
+  assertMatch(why.reason, /^Cannot remove it: full; tried 1 times, next try in \d+m/);
+  assertEquals(await test.why("failed"), {
+    code: EXIT.problems,
+    verdict: "problem",
+    reason: "Cannot remove it: full; it is tried again when the file changes",
+    next: "Make room",
+  });
+  assertEquals(await test.why("a.txt"), {
+    code: EXIT.problems,
+    verdict: "problem",
+    reason: "Cannot read it: no",
+  });
+});
+
+Deno.test("why finds a path by any way to it, and takes a link as it is", async () => {
+  using test = await Case.pushed();
+  Deno.symlinkSync(test.source, `${test.home.path}/way`);
+  Deno.symlinkSync("a.txt", `${test.source}/link`);
+  const { out } = await test.home.run("why", `${test.home.path}/way/link`, "--state", test.state);
+  assertMatch(out, /source\/link → .*: not seen/);
+});
+
+Deno.test("why refuses a path that nobody watches", async () => {
+  using test = await Case.pushed();
+  for (const path of [test.home.path, `${test.source}-other/a`]) {
+    const { code, err } = await test.home.run("why", path, "--state", test.state);
+    assertEquals(code, EXIT.usage);
+    assertMatch(
+      err,
+      /it lies in no directory that is watched from here\n {2}See the watched directories with/,
+    );
+  }
+});
