@@ -79,6 +79,11 @@ export class FaultProxy implements Disposable, AsyncDisposable {
     this.#counts = { up: 0, down: 0, connections: 0 };
   }
 
+  /** Waits until `bytes` have crossed in `direction` since the start or the last {@linkcode resetCounts}. */
+  async passed(direction: Direction, bytes: number): Promise<void> {
+    while (this.#counts[direction] < bytes) await systemClock.sleep(2);
+  }
+
   /** Closes every connection, with whatever is under way in it. */
   drop(): void {
     for (const link of this.#links) link.close();

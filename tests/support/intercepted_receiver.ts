@@ -48,8 +48,7 @@ export class InterceptedReceiver implements Receiver {
   stage: Receiver["stage"] = (chunks) => this.#call("stage", [chunks], () => this.#inner.stage(chunks));
   apply: Receiver["apply"] = (batch) => this.#call("apply", [batch], () => this.#inner.apply(batch));
   read: Receiver["read"] = (...args) => this.#call("read", args, () => this.#inner.read(...args));
-  history: Receiver["history"] = (query) =>
-    this.#call("history", [query], () => this.#inner.history(query));
+  history: Receiver["history"] = (query) => this.#call("history", [query], () => this.#inner.history(query));
   close: Receiver["close"] = () => this.#call("close", [], () => this.#inner.close());
 
   #call<T>(method: keyof Receiver, args: unknown[], forward: () => Promise<T>): Promise<T> {
@@ -85,7 +84,9 @@ export async function withFault(
     case "refused":
       throw new FilesyncError({ code: "internal", operation: method, reason: "a fault was injected" });
     case "disk-full":
-      return method === "apply" ? await applyHalf(args[0] as Batch, forward) : Promise.reject(diskFull(method));
+      return method === "apply"
+        ? await applyHalf(args[0] as Batch, forward)
+        : Promise.reject(diskFull(method));
   }
 }
 
@@ -98,7 +99,9 @@ async function applyHalf(batch: Batch, forward: () => Promise<unknown>): Promise
   Object.assign(batch, { key, actions });
   const { code, message, permanent } = diskFull("apply");
   const results = actions.map((_, i) =>
-    i % 2 === 1 ? result.results[(i - 1) / 2] : { done: false as const, problem: { code, message, permanent } }
+    i % 2 === 1
+      ? result.results[(i - 1) / 2]
+      : { done: false as const, problem: { code, message, permanent } }
   );
   return { ...result, results };
 }

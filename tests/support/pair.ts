@@ -7,7 +7,15 @@
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../../src/core/clock.ts";
 import { FaultProxy } from "./fault_proxy.ts";
-import { type Program, pushOnce, type RunningServer, startServer, startWatch } from "./program.ts";
+import {
+  type JsonLine,
+  type Program,
+  pushOnce,
+  run,
+  type RunningServer,
+  startServer,
+  startWatch,
+} from "./program.ts";
 import { TempDirectory } from "./temp.ts";
 import { type SameTreeOptions, snapshotTree, treeDifferences, waitForSameTree } from "./trees.ts";
 
@@ -102,10 +110,10 @@ export class Pair implements AsyncDisposable {
   }
 
   /** Starts `watch` and waits until the destination is like the source. */
-  async watchInStep(options?: PairRunOptions): Promise<Program> {
+  async watchInStep(options?: PairRunOptions, same?: SameTreeOptions): Promise<Program> {
     const program = this.watch(options);
     await program.event("connection", { state: "online" });
-    await this.inStep();
+    await this.inStep(same);
     return program;
   }
 
@@ -132,6 +140,12 @@ export class Pair implements AsyncDisposable {
   get bytes(): number {
     const { up, down } = this.proxy.counts();
     return up + down;
+  }
+
+  /** What `filesync status` says of the push. */
+  async status(): Promise<JsonLine> {
+    const { json: [status] } = await run(["status", "--state", this.state, "--json"], { home: this.home });
+    return status;
   }
 
   /** Names of what was left half-written at the destination. */

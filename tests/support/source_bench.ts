@@ -8,7 +8,7 @@ import { FilesyncError } from "../../src/core/errors.ts";
 import type { TreePath } from "../../src/core/path.ts";
 import { IgnoreRules } from "../../src/files/ignore_rules.ts";
 import { TreeRoot } from "../../src/files/tree_root.ts";
-import { Inspector, type InspectorOptions } from "../../src/sync/inspector.ts";
+import { Inspector, type InspectorOptions, type LookProgress } from "../../src/sync/inspector.ts";
 import { SourceState } from "../../src/sync/source_state.ts";
 
 /** Describes files at once, in this thread, and counts them. */
@@ -50,6 +50,8 @@ export class SourceBench implements Disposable {
   readonly state: SourceState;
   readonly inspector: Inspector;
   readonly describer = new DirectDescriber();
+  /** How far the last look came. */
+  progress: LookProgress | undefined;
 
   /**
    * @param source The watched directory.
@@ -67,6 +69,7 @@ export class SourceBench implements Disposable {
       pool: this.describer as unknown as DescribePool,
       clock: lookClock,
       allowMassDelete,
+      onProgress: (progress) => this.progress = progress,
     };
     this.inspector = new Inspector(inspectorOptions);
   }
