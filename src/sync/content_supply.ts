@@ -126,8 +126,9 @@ export class BatchSupply implements Disposable {
    * @returns `false` when the content was not seen in the source any more: then another action is queued for the path.
    * @throws {SourceError} When the file cannot be read as it was seen.
    * @throws {FilesyncError} Whatever the receiver throws.
+   * @throws {DOMException} When `signal` aborts, after what is under way has ended.
    */
-  async stage(put: PutAction): Promise<boolean> {
+  async stage(put: PutAction, signal: AbortSignal): Promise<boolean> {
     const need = this.#needs.get(put.digest) ?? "nothing";
     if (typeof need === "string" || need.length === 0 || this.travelsInline(put)) return true;
     using content = this.#open(put);
@@ -135,7 +136,7 @@ export class BatchSupply implements Disposable {
     const manifest = manifestOf(this.#options.index, put.digest);
     // Files of one batch share chunks: an archive, and what is in it.
     const missing = need.filter((at) => !this.#staged.has(manifest[at]?.digest));
-    await this.#stageChunks(put, missing, content);
+    await this.#stageChunks(put, missing, content, signal);
     for (const at of missing) this.#staged.add(manifest[at].digest);
     this.#sent.set(put.digest, this.#missingBytes(put.digest, missing));
     this.#needs.set(put.digest, "nothing");
@@ -180,7 +181,12 @@ export class BatchSupply implements Disposable {
   }
 
   /** Sends several requests at a time; the first failure ends it when those under way have ended. */
-  async #stageChunks(put: PutAction, positions: number[], content: SourceContent): Promise<void> {
+  async #stageChunks(
+    put: PutAction,
+    positions: number[],
+    content: SourceContent,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { receiver, index, onStaged } = this.#options;
     const manifest = manifestOf(index, put.digest);
     const starts = startsOf(manifest);
@@ -199,18 +205,19 @@ export class BatchSupply implements Disposable {
     };
     try {
       for (const at of positions) {
-        if (failure !== undefined) break;
+        if (failure !== undefined || signal.aborted) break;
         const chunk = manifest[at];
         if (chunk === undefined) throw new SourceChangedError(put.path);
         if (group.length > 0 && bytes + chunk.length > REQUEST_BYTES) await send();
         group.push({ digest: chunk.digest, data: content.piece(starts[at], chunk) });
         bytes += chunk.length;
       }
-      if (group.length > 0) await send();
+      if (group.length > 0 && !signal.aborted) await send();
     } finally {
       await Promise.all(requests);
     }
     if (failure !== undefined) throw failure;
+    signal.throwIfAborted();
   }
 }
 

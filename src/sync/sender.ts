@@ -126,7 +126,10 @@ export class Sender {
 
   /** Whether there is something to do. What was tried `tries` times in vain, and what waits behind it, does not count. */
   isBusy(tries: number): boolean {
-    return this.#busy || this.#underWay.size > 0 || this.#options.state.queue.isRetrying(tries);
+    const { state: { queue }, clock } = this.#options;
+    return this.#busy || this.#underWay.size > 0 || queue.isRetrying(tries) ||
+      // Queued a moment ago, and not taken yet.
+      (queue.nextReadyAt() ?? Infinity) <= clock.now();
   }
 
   /**
@@ -171,7 +174,7 @@ export class Sender {
     this.#suspects = Math.max(0, this.#suspects - batch.length);
     this.#busy = batch.length > 0 || this.#underWay.size > 0 || this.#mustCompare();
     if (batch.length === 0) return await this.#somethingToDo(changed, signal);
-    const work = this.#send(batch)
+    const work = this.#send(batch, signal)
       // What became of it cannot be recorded: it is sent again, and the receiver knows it by its key.
       .catch((error) => this.#warn(toFilesyncError("record what was sent", error)))
       .finally(() => this.#underWay.delete(work));
@@ -329,25 +332,30 @@ export class Sender {
     }
   }
 
-  async #send(batch: QueuedAction[]): Promise<void> {
+  async #send(batch: QueuedAction[], signal: AbortSignal): Promise<void> {
     let rest = batch;
     try {
       const puts = batch.flatMap(({ action }) => action.type === "put" ? [action] : []);
       using supply = await this.#supply.begin(puts, this.#limits.maxBatchItems);
-      rest = await this.#stage(batch, supply);
-      while (rest.length > 0) rest = await this.#applyNext(rest, supply);
+      rest = await this.#stage(batch, supply, signal);
+      while (rest.length > 0) {
+        signal.throwIfAborted();
+        rest = await this.#applyNext(rest, supply);
+      }
     } catch (error) {
+      // What was staged stays there for the next run.
+      if (signal.aborted) return this.#options.state.queue.release(rest.map(({ id }) => id));
       this.#giveBack(rest, toFilesyncError("send changes", error));
     }
   }
 
   /** Stages the content of bigger files; returns the actions that can go on. */
-  async #stage(batch: QueuedAction[], supply: BatchSupply): Promise<QueuedAction[]> {
+  async #stage(batch: QueuedAction[], supply: BatchSupply, signal: AbortSignal): Promise<QueuedAction[]> {
     const ready: QueuedAction[] = [];
     for (const queued of batch) {
       const { action } = queued;
       const goesOn = action.type !== "put" ||
-        await this.#unlessSourceFails(queued, () => supply.stage(action));
+        await this.#unlessSourceFails(queued, () => supply.stage(action, signal));
       if (goesOn) ready.push(queued);
     }
     return ready;
