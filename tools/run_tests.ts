@@ -29,13 +29,20 @@ export function countsIn(output: string): Counts {
   return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) };
 }
 
+/** What `deno test` told of the tests that failed, from its last heading "ERRORS" on; nothing when none did. */
+export function failuresIn(output: string): string {
+  const plain = stripAnsiCode(output);
+  const from = plain.lastIndexOf("\n ERRORS \n");
+  return from < 0 ? "" : plain.slice(from).trim();
+}
+
 /** The closing line. */
 export function textOf({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 }
 
 /** Runs `deno test` with `args`, shows what it prints, and counts. */
-async function runTests(args: string[]): Promise<Counts> {
+async function runTests(args: string[]): Promise<{ counts: Counts; failures: string }> {
   await using child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", ...args],
     stdin: "null",
@@ -49,17 +56,22 @@ async function runTests(args: string[]): Promise<Counts> {
   ]);
   const counts = countsIn(output);
   // Such as a test that leaks, found after all have passed.
-  return success || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+  if (!success && counts.failed === 0) counts.failed = 1;
+  return { counts, failures: failuresIn(output) };
 }
 
 if (import.meta.main) {
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const told: string[] = [];
   for (const run of RUNS) {
-    const { passed, failed, skipped } = await runTests([...Deno.args, ...run]);
-    sum.passed += passed;
-    sum.failed += failed;
-    sum.skipped += skipped;
+    const { counts, failures } = await runTests([...Deno.args, ...run]);
+    sum.passed += counts.passed;
+    sum.failed += counts.failed;
+    sum.skipped += counts.skipped;
+    if (failures !== "") told.push(failures);
   }
+  // Once more, where they are found: the first run's are thousands of lines up by now.
+  for (const failures of told) console.info(`${failures}\n`);
   console.info(textOf(sum));
   if (sum.failed > 0) Deno.exitCode = 1;
 }

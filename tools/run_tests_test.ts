@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { countsIn, textOf } from "./run_tests.ts";
+import { countsIn, failuresIn, textOf } from "./run_tests.ts";
 
 Deno.test("countsIn() reads the last line of deno test, coloured or not", () => {
   const plain = "a ... ok (1ms)\n\nok | 12 passed (3 steps) | 0 failed (8ms)\n";
@@ -21,4 +21,14 @@ Deno.test("countsIn() counts a run that did not come to its end as failed", () =
 Deno.test("textOf() names skipped tests only when there are any", () => {
   assertEquals(textOf({ passed: 3, failed: 0, skipped: 0 }), "3 passed, 0 failed");
   assertEquals(textOf({ passed: 3, failed: 1, skipped: 2 }), "3 passed, 1 failed, 2 skipped");
+});
+
+Deno.test("failuresIn() gives what deno test told of failures, and nothing when there are none", () => {
+  const output =
+    "a ... \x1b[31mFAILED\x1b[0m\n\n\x1b[0m\x1b[1m\x1b[37m\x1b[41m ERRORS \x1b[0m\n\na => b_test.ts:1:6\nerror: no\n\nFAILED | 0 passed | 1 failed (1ms)\n";
+  assertEquals(
+    failuresIn(output),
+    "ERRORS \n\na => b_test.ts:1:6\nerror: no\n\nFAILED | 0 passed | 1 failed (1ms)",
+  );
+  assertEquals(failuresIn("ok | 2 passed | 0 failed (1ms)\n"), "");
 });

@@ -32,6 +32,8 @@ export type FeedEnd =
   | { why: "exhausted"; reason: string; limit: "watches" | "instances" }
   /** A directory must not be read. */
   | { why: "denied"; reason: string }
+  /** Its watches do not fit the tree any more. */
+  | { why: "outdated"; reason: string }
   /** Events do not come through any more. */
   | { why: "stalled"; reason: string }
   /** It has to be opened anew, for whatever reason. */
@@ -128,7 +130,7 @@ export async function runFeed(
     const inside = told.filter((path) => path !== "");
     if (inside.length > 0) post({ type: "paths", paths: inside });
     if (inside.some((path) => links.has(path))) {
-      return stop({ why: "failed", reason: "a link to a watched directory changed" });
+      return stop({ why: "outdated", reason: "a link to a watched directory changed" });
     }
     for (const path of inside) if (leadsInside(root, `${root}/${path}`)) links.add(path);
     hasStrays ||= links.size > 0 && strays.some((directory) => !auditor.knows(directory));
@@ -158,7 +160,7 @@ export async function runFeed(
     hasStrays = false;
     if (found.changed.length > 0) post({ type: "paths", paths: found.changed });
     if (found.unwatched !== undefined) {
-      return stop({ why: "failed", reason: `the watch of "${found.unwatched}" was lost` });
+      return stop({ why: "outdated", reason: `the watch of "${found.unwatched}" was lost` });
     }
     const pause = Math.max(LEAST_AUDIT_PAUSE, found.took / AUDIT_SHARE);
     auditing = setTimeout(() => audited = audit(), pause);

@@ -42,6 +42,10 @@ const MAX_FAILURES = 3;
 /** Ends of feeds within this time make the next start wait longer, milliseconds. */
 const RESTART_WINDOW = 60_000;
 
+/** Least time between two feeds of which the first was only outdated, milliseconds, and how many times what it takes to start one. */
+const LEAST_RENEWAL = 100;
+const RENEWAL_SHARE = 5;
+
 /** Why a phase of watching ended. */
 type Ending = FeedEnd | { why: "interrupted" };
 
@@ -137,8 +141,15 @@ export class Supervisor implements AsyncDisposable {
         continue;
       }
       this.#phase = new AbortController();
-      const { end, pipes } = await this.#watch(release);
+      const started = this.#clock.now();
+      const { end, pipes, readyAt } = await this.#watch(release);
       if (end.why === "interrupted") continue;
+      if (end.why === "outdated") {
+        // Nothing is wrong, but watching anew has its price, and a look at everything comes with it.
+        const price = (readyAt ?? started) - started;
+        await this.#pause(Math.max(LEAST_RENEWAL, RENEWAL_SHARE * price), this.#phase.signal);
+        continue;
+      }
 
       const now = this.#clock.now();
       ends = [...ends.filter((time) => time > now - RESTART_WINDOW), now];
@@ -164,12 +175,14 @@ export class Supervisor implements AsyncDisposable {
   /**
    * Runs one feed to its end.
    *
-   * @returns `pipes`: the named pipes it knew of when its watches stood, if they ever did.
+   * @returns `pipes` and `readyAt`: the named pipes it knew of when its watches stood, and when that was, if
+   * they ever did.
    */
-  async #watch(release: boolean): Promise<{ end: Ending; pipes?: string[] }> {
+  async #watch(release: boolean): Promise<{ end: Ending; pipes?: string[]; readyAt?: number }> {
     const { stateDirectory, canaryMs, echoMs, openFeed } = this.#options;
     const { promise, resolve } = Promise.withResolvers<Ending>();
     let pipes: string[] | undefined;
+    let readyAt: number | undefined;
     let ended = false;
     this.#phase.signal.addEventListener("abort", () => resolve({ why: "interrupted" }), { once: true });
     let root: string;
@@ -187,6 +200,7 @@ export class Supervisor implements AsyncDisposable {
       switch (message.type) {
         case "ready":
           pipes = message.pipes;
+          readyAt = this.#clock.now();
           this.#silentChecks = 0;
           this.#polling = undefined;
           return this.#stand("watching began anew");
@@ -207,7 +221,7 @@ export class Supervisor implements AsyncDisposable {
     const end = await promise;
     ended = true;
     this.#silentChecks = undefined;
-    return { end, pipes };
+    return { end, pipes, readyAt };
   }
 
   #unnamable(): void {
