@@ -17,6 +17,9 @@ export const PROTOCOL = 1;
 /** Names the client's session, in requests. */
 export const SESSION_HEADER = "Filesync-Session";
 
+/** Says how long the server was at work, beside the way to it and back: `work;dur=` milliseconds. */
+export const TIMING_HEADER = "Server-Timing";
+
 /** The media type of a list with one JSON value a line. */
 export const LINES_TYPE = "application/x-ndjson";
 
@@ -62,11 +65,30 @@ export const batchHeaderSchema = v.object({
   actions: v.array(actionSchema),
 });
 
-/** The header of a frame that carries content: a chunk, or a whole small file. */
-export const contentHeaderSchema = v.object({ digest });
+/**
+ * The header of a frame that carries content: a chunk, or a whole small file; in a batch also a delta,
+ * encoded, that makes the content of another.
+ */
+export const contentHeaderSchema = v.object({ digest, delta: v.optional(v.boolean(), false) });
 
 /** The header of a frame that offers content; its packed manifest is the frame's content when `chunked`. */
 export const offerHeaderSchema = v.object({ digest, size, chunked: v.boolean() });
+
+/** The header of a frame that asks for signatures; the packed ranges are the frame's content. */
+export const signatureHeaderSchema = v.object({ content: digest, blockSize: size });
+
+/** The header of a frame that answers with what is asked of a content, if it is held. */
+export const heldHeaderSchema = v.object({ held: v.boolean() });
+
+/** The body of `POST /v1/manifests`: for the groups of a manifest, or for the chunks of some groups. */
+export const manifestSchema = v.union([
+  v.strictObject({ digest, groups: v.array(size) }),
+  v.strictObject({ digest }),
+  v.strictObject({ path: pathSchema }),
+]);
+
+/** The header of a frame with the packed groups of a manifest. */
+export const groupsHeaderSchema = v.object({ digest, size });
 
 /** What a client says when it comes. */
 export const helloSchema = v.object({
@@ -88,6 +110,7 @@ export const welcomeSchema = v.object({
   session: v.pipe(v.string(), v.minLength(1)),
   indexId: v.string(),
   sequence: size,
+  hasContents: v.boolean(),
   chunking: v.string(),
   maxBatchBytes: v.pipe(size, v.minValue(1)),
   maxBatchItems: v.pipe(size, v.minValue(1)),

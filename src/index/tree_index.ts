@@ -92,14 +92,22 @@ export class TreeIndex implements Disposable {
     return this.#sequence;
   }
 
-  /** Runs `change` so that all of it is recorded, durably, or nothing. */
-  transaction<T>(change: () => T): T {
+  /**
+   * Runs `change` so that all of it is recorded, or nothing.
+   *
+   * @param options.syncedLater Whether a power cut may take the record away again until the file system
+   * has been synced. @default {false}
+   */
+  transaction<T>(change: () => T, { syncedLater = false } = {}): T {
     const before = this.#sequence;
+    if (syncedLater) this.db.exec("PRAGMA synchronous = NORMAL");
     try {
       return transaction(this.db, change);
     } catch (error) {
       this.#sequence = before;
       throw error;
+    } finally {
+      if (syncedLater) this.db.exec("PRAGMA synchronous = FULL");
     }
   }
 
@@ -222,6 +230,11 @@ export class TreeIndex implements Disposable {
       SELECT path FROM entries JOIN contents ON contents.id = entries.content WHERE digest = ? LIMIT ?`)
       .all(digestToBytes(digest), limit) as { path: TreePath }[];
     return rows.map(({ path }) => path);
+  }
+
+  /** Whether any path holds any content. */
+  get hasContents(): boolean {
+    return this.sql("SELECT 1 FROM contents LIMIT 1").get() !== undefined;
   }
 
   /** Whether any path holds a content. */

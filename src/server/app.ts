@@ -12,6 +12,7 @@ import { SESSION_HEADER } from "../core/wire.ts";
 import type { Batch, BatchResult, Receiver } from "../transport/receiver.ts";
 import { bearerGuard, type BearerGuardOptions } from "./bearer_guard.ts";
 import { contentRoutes } from "./content_routes.ts";
+import { deltaRoutes } from "./delta_routes.ts";
 import { entryRoutes } from "./entry_routes.ts";
 import { problemResponse } from "./problem_document.ts";
 import { sessionRoutes } from "./session_routes.ts";
@@ -62,6 +63,7 @@ export function createApp(receiver: Receiver, options: AppOptions): Hono {
   });
   app.route("/v1", sessionRoutes(context));
   app.route("/v1", contentRoutes(context));
+  app.route("/v1", deltaRoutes(context));
   app.route("/v1", entryRoutes(context));
   app.route("/v1", treeRoutes(context));
   app.notFound((c) =>

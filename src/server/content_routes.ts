@@ -1,40 +1,53 @@
 /** `/v1/check`, `/v1/chunks`, `/v1/batch`: content comes in, and is put in place. @module */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { type Chunk, unpackManifest } from "../core/chunk.ts";
 import { type Digest, parseDigest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
+import type { Frame } from "../core/frames.ts";
 import {
   batchHeaderSchema,
   contentHeaderSchema,
   offerHeaderSchema,
   parseWire,
   SESSION_HEADER,
+  TIMING_HEADER,
   toRanges,
 } from "../core/wire.ts";
 import type { ContentOffer } from "../transport/receiver.ts";
 import type { RouteContext } from "./app.ts";
 import { limitBody, MAX_FRAMED_BYTES, readBody, readFrames } from "./request_body.ts";
 
-export function contentRoutes({ receiver, apply }: RouteContext): Hono {
+export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
   const app = new Hono();
 
-  app.post("/check", limitBody(MAX_FRAMED_BYTES), async (c) => {
-    const offers = (await readFrames(c)).map(({ header, content }): ContentOffer => {
-      const { digest, size, chunked } = parseWire(offerHeaderSchema, header, "an offer");
-      return { digest, size, ...(chunked ? { manifest: manifestIn(content, size) } : {}) };
-    });
-    const needs = await receiver.check(offers);
-    return c.json({ needs: needs.map((need) => typeof need === "string" ? need : toRanges(need)) });
-  });
+  /** Reads the frames, and tells with the answer how long it took from there: the rest was the way. */
+  const withFrames = async (c: Context, answer: (frames: Frame[]) => Promise<object>) => {
+    const frames = await readFrames(c);
+    const began = clock.now();
+    const body = await answer(frames);
+    c.header(TIMING_HEADER, `work;dur=${clock.now() - began}`);
+    return c.json(body);
+  };
 
-  app.post("/chunks", limitBody(MAX_FRAMED_BYTES), async (c) => {
-    const chunks = (await readFrames(c)).map(({ header, content }): Chunk => ({
-      digest: parseWire(contentHeaderSchema, header, "a chunk").digest,
-      data: content,
+  app.post("/check", limitBody(MAX_FRAMED_BYTES), (c) =>
+    withFrames(c, async (frames) => {
+      const offers = frames.map(({ header, content }): ContentOffer => {
+        const { digest, size, chunked } = parseWire(offerHeaderSchema, header, "an offer");
+        return { digest, size, ...(chunked ? { manifest: manifestIn(content, size) } : {}) };
+      });
+      const needs = await receiver.check(offers);
+      return { needs: needs.map((need) => typeof need === "string" ? need : toRanges(need)) };
     }));
-    await receiver.stage(chunks);
-    return c.json({ staged: chunks.length });
-  });
+
+  app.post("/chunks", limitBody(MAX_FRAMED_BYTES), (c) =>
+    withFrames(c, async (frames) => {
+      const chunks = frames.map(({ header, content }): Chunk => ({
+        digest: parseWire(contentHeaderSchema, header, "a chunk").digest,
+        data: content,
+      }));
+      await receiver.stage(chunks);
+      return { staged: chunks.length };
+    }));
 
   app.put("/chunks/:digest", limitBody(MAX_FRAMED_BYTES), async (c) => {
     const digest = parseDigest(c.req.param("digest"));
@@ -42,15 +55,17 @@ export function contentRoutes({ receiver, apply }: RouteContext): Hono {
     return c.json({ staged: 1 });
   });
 
-  app.post("/batch", limitBody(MAX_FRAMED_BYTES), async (c) => {
-    const [first, ...rest] = await readFrames(c);
-    const { key, actions } = parseWire(batchHeaderSchema, first?.header, "the batch");
-    const contents = new Map<Digest, Uint8Array<ArrayBuffer>>(rest.map(({ header, content }) => [
-      parseWire(contentHeaderSchema, header, "content").digest,
-      content,
-    ]));
-    return c.json(await apply({ key, actions, contents }, c.req.header(SESSION_HEADER)));
-  });
+  app.post("/batch", limitBody(MAX_FRAMED_BYTES), (c) =>
+    withFrames(c, async ([first, ...rest]) => {
+      const { key, actions } = parseWire(batchHeaderSchema, first?.header, "the batch");
+      const contents = new Map<Digest, Uint8Array<ArrayBuffer>>();
+      const deltas = new Map<Digest, Uint8Array<ArrayBuffer>>();
+      for (const { header, content } of rest) {
+        const { digest, delta } = parseWire(contentHeaderSchema, header, "content");
+        (delta ? deltas : contents).set(digest, content);
+      }
+      return await apply({ key, actions, contents, deltas }, c.req.header(SESSION_HEADER));
+    }));
 
   return app;
 }

@@ -2,6 +2,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { FilesyncError } from "../core/errors.ts";
+import { CODING, decompress } from "../transport/compression.ts";
 import { decodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
 
 /** Most bytes of a framed body: the content of a batch, and room for its headers. */
@@ -41,7 +42,18 @@ export function limitBody(maxSize: number): MiddlewareHandler {
 /** The frames of the body. Throws `unsupported` when it is not framed, `bad-request` when it is malformed. */
 export async function readFrames(c: Context): Promise<Frame[]> {
   requireType(c, FRAMES_TYPE);
-  return decodeFrames(await readBody(c));
+  const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "identity";
+  if (coding !== "identity" && coding !== CODING) {
+    throw new FilesyncError({
+      code: "unsupported",
+      operation: "read the body",
+      reason: `its coding is ${coding.slice(0, 80)}`,
+      hint: `Send it as it is, or compressed with ${CODING}`,
+      permanent: true,
+    });
+  }
+  const body = await readBody(c);
+  return decodeFrames(coding === CODING ? decompress(body, MAX_FRAMED_BYTES) : body);
 }
 
 /** The whole body. Throws `bad-request` when it breaks off. */

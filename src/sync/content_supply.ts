@@ -10,7 +10,7 @@ import { type Chunk, type Manifest, PACKED_CHUNK_BYTES, unpackManifest } from ".
 import type { Digest } from "../core/digest.ts";
 import type { TreeRoot } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
-import type { ContentNeed, ContentOffer, Receiver } from "../transport/receiver.ts";
+import type { ContentNeed, ContentOffer, Receiver, ReceiverInfo } from "../transport/receiver.ts";
 import { openContent, SourceChangedError, type SourceContent } from "./source_reader.ts";
 
 /** Bytes of content sent with one request: enough to hide a round trip, few enough to be lost. */
@@ -21,6 +21,9 @@ const STAGE_REQUESTS = 3;
 
 /** Files up to this many bytes travel with their action when most of their content is missing. */
 const INLINE_BYTES = 1 << 20;
+
+/** Most contents of a receiver that are remembered instead of asked for. */
+const MOST_HELD = 200_000;
 
 /** What a {@linkcode ContentSupply} needs. */
 export interface ContentSupplyOptions {
@@ -38,9 +41,16 @@ export class ContentSupply {
   readonly #options: ContentSupplyOptions;
   /** Content that batches under way supply, with the end of each batch. */
   readonly #underWay = new Map<Digest, Promise<void>>();
+  /** All that a receiver holds which was empty when we came; `undefined` when it must be asked. */
+  #held: Set<Digest> | undefined;
 
   constructor(options: ContentSupplyOptions) {
     this.#options = options;
+  }
+
+  /** Takes note of who the content is for. */
+  meet({ hasContents }: Pick<ReceiverInfo, "hasContents">): void {
+    this.#held = hasContents ? undefined : new Set();
   }
 
   /**
@@ -62,7 +72,8 @@ export class ContentSupply {
       resolve();
     };
     try {
-      return new BatchSupply(this.#options, await this.#needsOf(sizes, most), end);
+      const needs = await this.#needsOf(sizes, most);
+      return new BatchSupply(this.#options, needs, end, (digest) => this.#keepInMind(digest));
     } catch (error) {
       end();
       throw error;
@@ -77,14 +88,25 @@ export class ContentSupply {
 
   async #needsOf(sizes: ReadonlyMap<Digest, number>, most: number): Promise<Map<Digest, ContentNeed>> {
     const wholes = [...sizes].map(([digest, size]): ContentOffer => ({ digest, size }));
-    const needs = await this.#check(wholes, most);
+    const needs = this.#held === undefined ? await this.#check(wholes, most) : this.#needsByHeart(wholes);
     // The list of its chunks is worth sending only for content that is not there as a whole. A small file is its only chunk.
     const parts = wholes.flatMap(({ digest, size }): ContentOffer[] => {
-      if (needs.get(digest) === "nothing") return [];
+      if (needs.get(digest) === "nothing" || (this.#held !== undefined && size <= INLINE_BYTES)) return [];
       const manifest = manifestOf(this.#options.index, digest);
       return manifest.length > 1 ? [{ digest, size, manifest }] : [];
     });
     return new Map([...needs, ...await this.#check(parts, most)]);
+  }
+
+  /** What a receiver that was empty lacks of whole contents. */
+  #needsByHeart(offers: ContentOffer[]): Map<Digest, ContentNeed> {
+    return new Map(offers.map(({ digest }) => [digest, this.#held!.has(digest) ? "nothing" : "whole"]));
+  }
+
+  #keepInMind(digest: Digest): void {
+    this.#held?.add(digest);
+    // By now asking costs less than remembering.
+    if (this.#held?.size === MOST_HELD) this.#held = undefined;
   }
 
   async #check(offers: ContentOffer[], most: number): Promise<Map<Digest, ContentNeed>> {
@@ -105,11 +127,18 @@ export class BatchSupply implements Disposable {
   /** Chunks that are there since this batch staged them. */
   readonly #staged = new Set<Digest>();
   readonly #end: () => void;
+  readonly #onHeld: (digest: Digest) => void;
 
-  constructor(options: ContentSupplyOptions, needs: Map<Digest, ContentNeed>, end: () => void) {
+  constructor(
+    options: ContentSupplyOptions,
+    needs: Map<Digest, ContentNeed>,
+    end: () => void,
+    onHeld: (digest: Digest) => void,
+  ) {
     this.#options = options;
     this.#needs = needs;
     this.#end = end;
+    this.#onHeld = onHeld;
   }
 
   /** Whether the content of `put` goes along with it. */
@@ -160,8 +189,9 @@ export class BatchSupply implements Disposable {
     this.#needs.set(put.digest, "nothing");
   }
 
-  /** Bytes sent for the content of `put`; counted for the first that asks. */
-  sentFor(put: PutAction): number {
+  /** Notes that `put` was applied. Returns the bytes sent for its content, counted for the first that asks. */
+  applied(put: PutAction): number {
+    this.#onHeld(put.digest);
     const bytes = this.#sent.get(put.digest) ?? 0;
     this.#sent.delete(put.digest);
     return bytes;

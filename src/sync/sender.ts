@@ -262,6 +262,7 @@ export class Sender {
       ? Number(index.meta("receiver_sequence") ?? NaN)
       : NaN;
     this.#info = this.#limits = info;
+    this.#supply.meet(info);
     this.#sequence = new SequenceTracker(info.sequence);
     // What is to be removed was left alone before, so that nothing has changed since.
     this.#stale = deleteExtra || known !== info.sequence;
@@ -487,7 +488,7 @@ export class Sender {
   #tell(action: Action, supply: BatchSupply): void {
     this.#totals[action.type]++;
     if (action.type === "put") this.#totals.bytes += action.size;
-    const sentBytes = action.type === "put" ? supply.sentFor(action) : 0;
+    const sentBytes = action.type === "put" ? supply.applied(action) : 0;
     this.#options.onEvent({ type: "applied", action, sentBytes });
   }
 

@@ -29,6 +29,8 @@ class Scene implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly local: LocalReceiver;
   readonly receiver: InterceptedReceiver;
+  /** Whether the receiver says so when it is empty; when not, it is asked what it lacks. */
+  saysEmpty = false;
   readonly events: PushEvent[] = [];
   /** Paths that the sender wants to be looked at again. */
   readonly lookedAgain: TreePath[] = [];
@@ -44,6 +46,11 @@ class Scene implements AsyncDisposable {
     this.bench = this.#openBench();
     this.local = new LocalReceiver(this.destination, { clock: systemClock });
     this.receiver = new InterceptedReceiver(this.local);
+    const { open } = this.receiver;
+    this.receiver.open = async () => {
+      const info = await open();
+      return this.saysEmpty ? info : { ...info, hasContents: true };
+    };
   }
 
   /** With a source that has been looked at, and nothing sent. */
@@ -339,6 +346,19 @@ Deno.test("run() finds the one action that spoils a request", async () => {
     assertEquals(scene.bench.state.queue.failed().map(({ action }) => action.path), ["c"]);
     assertEquals(await treeText(scene.destination), 'a "1"\nb "22"\nd "4444"');
   }
+});
+
+Deno.test("run() asks an empty receiver nothing, and sends no content twice", async () => {
+  await using scene = await Scene.of({ a: "same", b: { c: "same", d: "other" } });
+  scene.saysEmpty = true;
+  scene.start();
+  await scene.idle();
+  scene.write("e", "same");
+  await scene.bench.look("e");
+  await scene.idle();
+  assertEquals(scene.receiver.count("check"), 0);
+  assertEquals(scene.sender.totals.sentBytes, "same".length + "other".length);
+  await assertSameTree(scene.source, scene.destination);
 });
 
 Deno.test("run() offers again what turns out to be missing, without a word", async () => {

@@ -64,6 +64,10 @@ export class SourceState implements Disposable {
         name: "state",
         migrations: STATE_MIGRATIONS,
         readOnly,
+        // A power cut may take the last records away again, but only ever the last ones, and all of
+        // a moment together: what was seen and queued then is found anew by the first look, and what
+        // was acknowledged is sent once more, and known there.
+        synchronous: "NORMAL",
       });
       this.index = new TreeIndex(db);
       this.queue = new ActionQueue(db, { clock });

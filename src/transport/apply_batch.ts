@@ -13,12 +13,14 @@ import {
   ROOT,
   type TreePath,
 } from "../core/path.ts";
+import type { Mutex } from "../core/mutex.ts";
 import { problemOf } from "../core/problem.ts";
 import type { Anchor, TreeRoot } from "../files/tree_root.ts";
 import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
 import { buildContent, type BuiltContent } from "./build_content.ts";
+import type { Durability } from "./durability.ts";
 import type { ActionResult, Batch, BatchResult } from "./receiver.ts";
 
 /** What a batch is applied to. */
@@ -26,28 +28,81 @@ export interface BatchTarget {
   root: TreeRoot;
   index: TreeIndex;
   staging: Staging;
+  durability: Durability;
+  /** Held by whoever changes the tree. */
+  writing: Mutex;
   /** Milliseconds since the epoch. */
   now: () => number;
-  /** Told of paths where something else stands than the index says. */
-  onStale: (path: TreePath) => void;
+  /**
+   * Told of paths where something else stands than the index says.
+   *
+   * @param content What was to be there when it was looked for; it may have been replaced since.
+   */
+  onStale: (path: TreePath, content?: Digest) => void;
 }
 
-/** Applies `batch`. Must not run twice at once on one target. */
+/**
+ * Applies `batch`. Several may be under way at once: content is prepared and made durable side by
+ * side, and the tree is changed by one after the other.
+ */
 export async function applyBatch(batch: Batch, target: BatchTarget): Promise<BatchResult> {
+  const { index, durability } = target;
+  const known = answerTo(batch, index);
+  if (known !== undefined) return await whenDurable(known, batch, target);
   using anchor = target.root.anchor();
-  const prepared = await prepare(batch, anchor, target);
+  const together = durability.together(batch.actions.length);
+  const prepared = await prepare(batch, anchor, target, together);
   try {
-    return carryOut(batch, prepared, anchor, target);
+    if (together) await durability.syncAll();
+    else await syncContents(batch, prepared);
+    const answer = await target.writing.run(() =>
+      // The same batch may have been sent twice, and the other one have been faster.
+      Promise.resolve(answerTo(batch, index) ?? carryOut(batch, prepared, anchor, target, together))
+    );
+    return together ? await whenDurable(answer, batch, target) : answer;
   } finally {
     for (const content of prepared) if (content !== undefined && "temp" in content) content.temp.discard();
+  }
+}
+
+/** What was answered to the same batch before. */
+function answerTo({ key }: Batch, index: TreeIndex): BatchResult | undefined {
+  const row = index.sql("SELECT answer FROM answers WHERE key = ?").get(key) as
+    | { answer: string }
+    | undefined;
+  return row && JSON.parse(row.answer);
+}
+
+/** Gives `answer` when everything it speaks of is on the disk. */
+async function whenDurable(
+  answer: BatchResult,
+  batch: Batch,
+  { index, durability }: BatchTarget,
+): Promise<BatchResult> {
+  try {
+    await durability.syncAll();
+    return answer;
+  } catch (error) {
+    // Nobody may be told that it is done: it is tried again, and found done or not.
+    index.sql("DELETE FROM answers WHERE key = ?").run(batch.key);
+    throw error;
   }
 }
 
 /** What was made ready for an action: content for a put, a reason why it cannot be, or nothing. */
 type Prepared = BuiltContent | FilesyncError | undefined;
 
-/** Writes and syncs the content of every put that needs some, before anything in the tree is touched. */
-async function prepare(batch: Batch, anchor: Anchor, target: BatchTarget): Promise<Prepared[]> {
+/**
+ * Writes the content of every put that needs some, before anything in the tree is touched.
+ *
+ * @param together Whether all of it is synced at once afterwards.
+ */
+async function prepare(
+  batch: Batch,
+  anchor: Anchor,
+  target: BatchTarget,
+  together: boolean,
+): Promise<Prepared[]> {
   const built = new Map<Digest, BuiltContent>();
   const shuffles = batch.actions.flatMap((action, at) =>
     action.type === "remove" || action.type === "move" ? [{ at, paths: pathsOf(action) }] : []
@@ -74,17 +129,25 @@ async function prepare(batch: Batch, anchor: Anchor, target: BatchTarget): Promi
         index: target.index,
         staging: target.staging,
         contents: batch.contents,
+        deltas: batch.deltas,
         built,
         onStale: target.onStale,
       });
       content.temp.setAttributes({ mode: permissionBits("file", action.mode), mtime: action.mtime });
+      // Thousands may be under way, and open files are few.
+      if (together) content.temp.close();
       built.set(action.digest, content);
       prepared.push(content);
     } catch (error) {
       prepared.push(toFilesyncError(`write "${action.path}"`, error));
     }
   }
-  // Together, so that the file system's journal can take many in one go.
+  return prepared;
+}
+
+/** Makes prepared content durable, file by file; what cannot be is prepared no more. */
+async function syncContents(batch: Batch, prepared: Prepared[]): Promise<void> {
+  // Side by side, so that the file system's journal can take many in one go.
   await Promise.all(prepared.map(async (content, at) => {
     if (content === undefined || content instanceof FilesyncError) return;
     try {
@@ -95,7 +158,6 @@ async function prepare(batch: Batch, anchor: Anchor, target: BatchTarget): Promi
       prepared[at] = toFilesyncError(`write "${(batch.actions[at] as PutAction).path}"`, error);
     }
   }));
-  return prepared;
 }
 
 /** Whether the file at the path has the content already, and so needs at most other attributes. */
@@ -109,8 +171,18 @@ function holdsAlready(put: PutAction, anchor: Anchor, index: TreeIndex): boolean
 /** Errors that can come of a tree that was changed behind the index's back. */
 const TREE_DIFFERS = new Set<ErrorCode>(["conflict", "exists-unknown", "not-found"]);
 
-/** Makes the changes, records them, and answers; synchronous, so that nothing sees a state in between. */
-function carryOut(batch: Batch, prepared: Prepared[], anchor: Anchor, target: BatchTarget): BatchResult {
+/**
+ * Makes the changes, records them, and answers; synchronous, so that nothing sees a state in between.
+ *
+ * @param syncedLater Whether names and records are made durable afterwards, with everything else.
+ */
+function carryOut(
+  batch: Batch,
+  prepared: Prepared[],
+  anchor: Anchor,
+  target: BatchTarget,
+  syncedLater: boolean,
+): BatchResult {
   const { index, staging } = target;
   const work = new BatchWork(anchor, target);
   const answer = index.transaction(() => {
@@ -127,7 +199,8 @@ function carryOut(batch: Batch, prepared: Prepared[], anchor: Anchor, target: Ba
         return { done: false, problem: problemOf(failure, action.path) };
       }
     });
-    work.finish();
+    const touched = work.finish();
+    if (!syncedLater) { for (const directory of touched) anchor.syncDirectory(directory); }
     const answer: BatchResult = { before, after: index.sequence, results };
     // What failed for now shall be tried again, not answered from memory.
     if (results.every((result) => result.done)) {
@@ -135,7 +208,7 @@ function carryOut(batch: Batch, prepared: Prepared[], anchor: Anchor, target: Ba
         .run(batch.key, JSON.stringify(answer), target.now());
     }
     return answer;
-  });
+  }, { syncedLater });
   const isFull = answer.results.some((result) => !result.done && result.problem.code === "disk-full");
   if (isFull) staging.clear();
   staging.release(
@@ -212,22 +285,22 @@ class BatchWork {
     }
   }
 
-  /** Gives touched directories back the modes and times they were declared with, and makes all names durable. */
-  finish(): void {
+  /** Gives touched directories back the modes and times they were declared with. Returns those that are there. */
+  finish(): TreePath[] {
     for (const [directory, mode] of this.#unlocked) {
       if (this.#anchor.lstat(directory)?.kind === "directory") {
         this.#anchor.setAttributes(directory, { mode });
       }
     }
-    for (const directory of this.#touched) {
+    return [...this.#touched].filter((directory) => {
       const stat = this.#anchor.lstat(directory);
-      if (stat?.kind !== "directory") continue;
+      if (stat?.kind !== "directory") return false;
       const entry = directory === ROOT ? undefined : this.#index.get(directory);
       if (entry?.kind === "directory" && entry.mtime !== stat.mtime) {
         this.#anchor.setAttributes(directory, { mtime: entry.mtime });
       }
-      this.#anchor.syncDirectory(directory);
-    }
+      return true;
+    });
   }
 
   #put(action: PutAction, content: BuiltContent | undefined): void {
@@ -236,7 +309,9 @@ class BatchWork {
     const entry: Entry = { kind: "file", path, size, mtime, mode, digest };
     if (content === undefined) {
       const known = this.#index.get(path);
-      if (known !== undefined && sameEntry(known, entry)) return;
+      // It had the content when this batch was prepared; another batch came between.
+      if (known?.kind !== "file" || known.digest !== digest) throw overtaken(path);
+      if (sameEntry(known, entry)) return;
       this.#anchor.setAttributes(path, { mode, mtime });
     } else {
       this.#makeParents(path);
@@ -404,6 +479,15 @@ class BatchWork {
     const file = entry.kind === "file" ? { size: entry.size, digest: entry.digest } : {};
     this.#index.record({ time: this.#now(), what, path: entry.path, ...file });
   }
+}
+
+function overtaken(path: TreePath): FilesyncError {
+  return new FilesyncError({
+    code: "content-missing",
+    operation: `put "${path}"`,
+    reason: "the file that had its content was replaced meanwhile",
+    hint: "Offer it again",
+  });
 }
 
 function standsInTheWay(path: TreePath, kind: string): FilesyncError {

@@ -1,6 +1,6 @@
 /**
  * Builds the content of a file that shall be put, from wherever it can be had:
- * sent along, just built for another path, in the tree already, or from chunks.
+ * sent along, just built for another path, in the tree already, from a delta, or from chunks.
  *
  * @module
  */
@@ -15,6 +15,9 @@ import type { Anchor, OpenFile, TempFile } from "../files/tree_root.ts";
 import { Sha256 } from "../hashing/sha256.ts";
 import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
+import { buildFromDelta } from "./build_delta.ts";
+import { contentMismatch, contentMissing } from "./content_faults.ts";
+import { turn, TURN_BYTES } from "./turn.ts";
 
 /** Where content may come from. */
 export interface ContentSources {
@@ -23,10 +26,12 @@ export interface ContentSources {
   staging: Staging;
   /** Sent along with the batch. */
   contents: ReadonlyMap<Digest, Uint8Array<ArrayBuffer>>;
+  /** Sent along with the batch: how to make the content from another one. */
+  deltas?: ReadonlyMap<Digest, Uint8Array>;
   /** Built before in the same batch, and verified. */
   built: ReadonlyMap<Digest, BuiltContent>;
-  /** Told of a path whose content is not what the index says. */
-  onStale: (path: TreePath) => void;
+  /** Told of a path that does not hold `content`, though the index says so. */
+  onStale: (path: TreePath, content: Digest) => void;
 }
 
 /** Verified content in a temporary file. */
@@ -35,9 +40,6 @@ export interface BuiltContent {
   /** Its chunks, when the index does not know them yet. */
   packedManifest?: Uint8Array;
 }
-
-/** Bytes copied before other work gets a turn. */
-const TURN_BYTES = 8 << 20;
 
 /**
  * Builds the content of `put` in a temporary file and verifies it against its digest.
@@ -58,13 +60,13 @@ export async function buildContent(put: PutAction, sources: ContentSources): Pro
 async function fill(
   temp: TempFile,
   put: PutAction,
-  { anchor, index, staging, contents, built, onStale }: ContentSources,
+  { anchor, index, staging, contents, deltas, built, onStale }: ContentSources,
 ): Promise<{ packedManifest?: Uint8Array }> {
   const sent = contents.get(put.digest);
   if (sent !== undefined) {
     const content = describeBytes(sent, DEFAULT_CHUNKING);
-    if (content.digest !== put.digest) throw mismatch(put, "digest");
-    if (content.size !== put.size) throw mismatch(put, "size");
+    if (content.digest !== put.digest) throw contentMismatch(put, "digest");
+    if (content.size !== put.size) throw contentMismatch(put, "size");
     temp.write(sent);
     return { packedManifest: content.packedManifest };
   }
@@ -72,17 +74,21 @@ async function fill(
   if (twin !== undefined) {
     // Verified a moment ago: the kernel copies, nothing is hashed again.
     temp.copyFrom(twin.temp.nativePath);
-    if (temp.position !== put.size) throw mismatch(put, "size");
+    if (temp.position !== put.size) throw contentMismatch(put, "size");
     return { packedManifest: twin.packedManifest };
   }
   for (const path of index.pathsWith(put.digest)) {
     const entry = index.get(path);
-    if (entry?.kind === "file" && entry.size !== put.size) throw mismatch(put, "size");
+    if (entry?.kind === "file" && entry.size !== put.size) throw contentMismatch(put, "size");
     if (await copyVerified(path, put, anchor, temp)) return {};
-    onStale(path);
+    onStale(path, put.digest);
+  }
+  const delta = deltas?.get(put.digest);
+  if (delta !== undefined) {
+    return { packedManifest: await buildFromDelta(delta, put, { anchor, index, onStale }, temp) };
   }
   const packedManifest = staging.manifestOf(put.digest);
-  if (packedManifest === undefined) throw missing(put);
+  if (packedManifest === undefined) throw contentMissing(put);
   await assemble(packedManifest, put, { anchor, index, staging, onStale }, temp);
   return { packedManifest };
 }
@@ -133,10 +139,10 @@ async function assemble(
   temp: TempFile,
 ): Promise<void> {
   const manifest = unpackManifest(packedManifest);
-  if (manifest.reduce((sum, { length }) => sum + length, 0) !== put.size) throw mismatch(put, "size");
+  if (manifest.reduce((sum, { length }) => sum + length, 0) !== put.size) throw contentMismatch(put, "size");
   using opened = new DisposableStack();
   const files = new Map<Digest, OpenFile | undefined>();
-  const sources = new Set<TreePath>();
+  const sources = new Map<TreePath, Digest>();
   let usedStaging = false;
 
   /** Opens any path that holds a content. */
@@ -146,10 +152,10 @@ async function assemble(
     for (const path of index.pathsWith(content)) {
       try {
         file = opened.use(anchor.openRead(path));
-        sources.add(path);
+        sources.set(path, content);
         break;
       } catch {
-        onStale(path);
+        onStale(path, content);
       }
     }
     files.set(content, file);
@@ -158,9 +164,9 @@ async function assemble(
 
   /** Something that was used is not what it was recorded as: forgets all of it, so that the next offer asks for the bytes. */
   const distrust = () => {
-    for (const path of sources) onStale(path);
+    for (const [path, content] of sources) onStale(path, content);
     if (usedStaging) staging.clear();
-    return missing(put);
+    return contentMissing(put);
   };
 
   const hash = new Sha256();
@@ -187,7 +193,7 @@ async function assemble(
     if (staged === undefined) {
       const place = index.placeOf(chunk.digest);
       const file = place && fileWith(place.content);
-      if (place === undefined || file === undefined) throw missing(put);
+      if (place === undefined || file === undefined) throw contentMissing(put);
       source = file;
       start = place.start;
       read = (into, at) => file.read(into, at);
@@ -205,27 +211,4 @@ async function assemble(
   }
   if (run !== undefined) await copy(run);
   if (hash.digest() !== put.digest) throw distrust();
-}
-
-/** Lets other work have a turn. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
-}
-
-function missing(put: PutAction): FilesyncError {
-  return new FilesyncError({
-    code: "content-missing",
-    operation: `put "${put.path}"`,
-    reason: "its content is not here",
-    hint: "Offer it again, and stage what is missing",
-  });
-}
-
-function mismatch(put: PutAction, what: "digest" | "size"): FilesyncError {
-  return new FilesyncError({
-    code: "digest-mismatch",
-    operation: `put "${put.path}"`,
-    reason: `the content has another ${what}`,
-    hint: "Send it again; if it stays so, something on the way changes the data",
-  });
 }

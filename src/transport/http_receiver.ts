@@ -1,32 +1,41 @@
 /** The receiver that is a server somewhere else, spoken to over HTTP. @module */
 import { deadline } from "@std/async";
 import * as v from "valibot";
+import { packRanges } from "../chunking/byte_range.ts";
 import { packManifest } from "../core/chunk.ts";
 import type { Chunk } from "../core/chunk.ts";
 import type { Entry } from "../core/entry.ts";
 import { FilesyncError } from "../core/errors.ts";
-import { encodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
+import { decodeFrames, encodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
+import type { Digest } from "../core/digest.ts";
 import type { TreePath } from "../core/path.ts";
 import { errorOf, type Problem } from "../core/problem.ts";
 import {
   entrySchema,
   fromRanges,
+  groupsHeaderSchema,
+  heldHeaderSchema,
   LINES_TYPE,
   PROBLEM_TYPE,
   PROTOCOL,
   SESSION_HEADER,
+  TIMING_HEADER,
   welcomeSchema,
   type WireNeed,
 } from "../core/wire.ts";
+import { CODING, compress, LinkSpeed } from "./compression.ts";
 import type {
   Batch,
   BatchResult,
+  ContentName,
   ContentNeed,
   ContentOffer,
+  GroupedManifest,
   HistoryQuery,
   HistoryRecord,
   Receiver,
   ReceiverInfo,
+  SignatureRequest,
 } from "./receiver.ts";
 
 /** A connection slower than this many bytes a second is taken for dead. */
@@ -46,6 +55,9 @@ const batchAnswer = v.object({ before: v.number(), after: v.number(), results: o
 const historyAnswer = v.object({ records: objects });
 const problemAnswer = v.looseObject({ code: v.string(), detail: v.string() });
 const entryAnswer = v.object({ entry: v.nullable(entrySchema) });
+
+const notHeld = v.object({ held: v.literal(false) });
+const groupsAnswer = v.object({ held: v.literal(true), ...groupsHeaderSchema.entries });
 
 /** Settings of {@linkcode HttpReceiver}. */
 export interface HttpReceiverOptions {
@@ -70,6 +82,7 @@ export class HttpReceiver implements Receiver {
   readonly #base: URL;
   readonly #options: HttpReceiverOptions;
   readonly #fetch: (request: Request) => Promise<Response> | Response;
+  readonly #link = new LinkSpeed();
   #session = "";
 
   /** @param base The server's address, such as `http://127.0.0.1:7433`. */
@@ -82,11 +95,8 @@ export class HttpReceiver implements Receiver {
 
   async open(): Promise<ReceiverInfo> {
     const { client, version } = this.#options;
-    const { session, ...info } = await this.#json(welcomeSchema, "v1/sessions", {
-      method: "POST",
-      body: JSON.stringify({ protocol: PROTOCOL, client, version }),
-      type: "application/json",
-    });
+    const hello = { protocol: PROTOCOL, client, version };
+    const { session, ...info } = await this.#json(welcomeSchema, "v1/sessions", json("POST", hello));
     this.#session = session;
     return info;
   }
@@ -131,9 +141,36 @@ export class HttpReceiver implements Receiver {
     await this.#json(v.object({ staged: v.literal(chunks.length) }), "v1/chunks", framed("POST", frames));
   }
 
-  async apply({ key, actions, contents }: Batch): Promise<BatchResult> {
+  async signatures(requests: SignatureRequest[]): Promise<(Uint8Array | undefined)[]> {
+    const frames = requests.map(({ content, blockSize, ranges }): Frame => ({
+      header: { content, blockSize },
+      content: packRanges(ranges),
+    }));
+    const answers = await this.#frames(
+      heldHeaderSchema,
+      requests.length,
+      "v1/signatures",
+      framed("POST", frames),
+    );
+    return answers.map(({ header, content }) => header.held ? content : undefined);
+  }
+
+  async manifestGroups(name: ContentName): Promise<GroupedManifest | undefined> {
+    const schema = v.union([groupsAnswer, notHeld]);
+    const [{ header, content }] = await this.#frames(schema, 1, "v1/manifests", json("POST", name));
+    return header.held ? { digest: header.digest, size: header.size, groups: content } : undefined;
+  }
+
+  async groupChunks(digest: Digest, groups: number[]): Promise<Uint8Array | undefined> {
+    const request = json("POST", { digest, groups });
+    const [{ header, content }] = await this.#frames(heldHeaderSchema, 1, "v1/manifests", request);
+    return header.held ? content : undefined;
+  }
+
+  async apply({ key, actions, contents, deltas }: Batch): Promise<BatchResult> {
     const frames: Frame[] = [{ header: { key, actions }, content: new Uint8Array() }];
     for (const [digest, content] of contents) frames.push({ header: { digest }, content });
+    for (const [digest, content] of deltas ?? []) frames.push({ header: { digest, delta: true }, content });
     const schema = answersTo(actions, batchAnswer, "results");
     return await this.#json(schema, "v1/batch", framed("POST", frames)) as BatchResult;
   }
@@ -173,6 +210,30 @@ export class HttpReceiver implements Receiver {
       throw this.#cutShort(error);
     }
     return this.#parse(schema, text, response);
+  }
+
+  /** The frames of an answer that must have `count` of them. */
+  async #frames<T>(
+    schema: v.GenericSchema<unknown, T>,
+    count: number,
+    path: string,
+    request: RequestOptions,
+  ): Promise<{ header: T; content: Uint8Array<ArrayBuffer> }[]> {
+    const response = await this.#request(path, request);
+    await this.#expect(response, FRAMES_TYPE);
+    let body: Uint8Array<ArrayBuffer>;
+    try {
+      body = await response.bytes();
+    } catch (error) {
+      throw this.#cutShort(error);
+    }
+    try {
+      const frames = decodeFrames(body);
+      if (frames.length !== count) throw new RangeError(`${frames.length} frames in place of ${count}`);
+      return frames.map(({ header, content }) => ({ header: v.parse(schema, header), content }));
+    } catch (error) {
+      throw this.#stranger(response, error);
+    }
   }
 
   async #expect(response: Response, type: string): Promise<void> {
@@ -230,10 +291,15 @@ export class HttpReceiver implements Receiver {
 
   async #request(
     path: string,
-    { method = "GET", body, type, accept, headers, endless }: RequestOptions,
+    { method = "GET", body: plain, type, accept, headers, endless }: RequestOptions,
   ): Promise<Response> {
     const { token, signal, onSent } = this.#options;
+    const packed = type === FRAMES_TYPE && this.#link.isSlow && plain instanceof Uint8Array
+      ? compress(plain)
+      : undefined;
+    const body = packed ?? plain;
     const size = body?.length ?? 0;
+    const began = performance.now();
     const timeout = AbortSignal.timeout(this.#timeout + 1_000 * size / SLOWEST_BYTES_PER_SECOND);
     const late = new AbortController();
     const giveUp = () => late.abort(timeout.reason);
@@ -254,6 +320,7 @@ export class HttpReceiver implements Receiver {
           headers: {
             ...headers,
             ...(type === undefined ? {} : { "content-type": type }),
+            ...(packed === undefined ? {} : { "content-encoding": CODING }),
             ...(accept === undefined ? {} : { accept }),
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
             ...(this.#session === "" ? {} : { [SESSION_HEADER]: this.#session }),
@@ -267,6 +334,7 @@ export class HttpReceiver implements Receiver {
       timeout.removeEventListener("abort", giveUp);
     }
     onSent?.(size);
+    this.#link.learn(size, performance.now() - began - workTimeOf(response));
     if (response.ok) return response;
     throw await this.#failure(response);
   }
@@ -324,10 +392,19 @@ function framed(method: string, frames: Frame[]): RequestOptions {
   return { method, body: encodeFrames(frames), type: FRAMES_TYPE };
 }
 
+function json(method: string, body: unknown): RequestOptions {
+  return { method, body: JSON.stringify(body), type: "application/json" };
+}
+
 /** Milliseconds of a `Retry-After` header in seconds; the other form, a date, is not used by servers of ours. */
 function retryAfterOf(response: Response): number | undefined {
   const seconds = Number(response.headers.get("retry-after") ?? NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : undefined;
+}
+
+/** Milliseconds that the server was at work, as it says. */
+function workTimeOf(response: Response): number {
+  return Number(/\bwork;dur=(\d+)/.exec(response.headers.get(TIMING_HEADER) ?? "")?.[1] ?? 0);
 }
 
 function reasonOf(error: unknown): string {

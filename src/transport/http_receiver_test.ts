@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { randomBytes } from "../../tests/support/bytes.ts";
 import { openSubject, serveTree, TOKEN } from "../../tests/support/subjects.ts";
 import { systemClock } from "../core/clock.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
@@ -29,6 +30,7 @@ const welcome = {
   session: "s",
   indexId: "i",
   sequence: 7,
+  hasContents: true,
   chunking: "c",
   maxBatchBytes: 1,
   maxBatchItems: 1,
@@ -221,7 +223,7 @@ Deno.test("HttpReceiver tells the bytes that it sends", async () => {
     fetch: (request) => served.app.fetch(request),
     onSent: (bytes) => sent += bytes,
   });
-  const data = new Uint8Array(100_000);
+  const data = randomBytes(1, 100_000);
   await receiver.stage([{ digest: sha256(data), data }]);
   assert(sent > 100_000 && sent < 101_000, `${sent} bytes`);
 });

@@ -3,15 +3,16 @@
  * destination tree goes through here.
  *
  * The recipe of a batch, in this order: content into temporary files, digests
- * verified, files synced, then renamed into place, directories synced, the
- * index recorded, and only then the answer. A power cut at any point leaves
- * every path with its old content or its new one, whole; whatever the index
- * missed is found when it is next refreshed.
+ * verified, files synced, then renamed into place, names and the index synced,
+ * and only then the answer. A power cut at any point leaves every path with its
+ * old content or its new one, whole; whatever the index missed is found when it
+ * is next refreshed.
  *
  * @module
  */
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { DescribePool } from "../chunking/describe_pool.ts";
+import { groupsOf, packGroupChunks, packGroups } from "../chunking/manifest_groups.ts";
 import { type Chunk, packManifest } from "../core/chunk.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
@@ -26,21 +27,26 @@ import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { Staging } from "../index/staging.ts";
 import { type IndexedEntry, TreeIndex } from "../index/tree_index.ts";
 import { applyBatch } from "./apply_batch.ts";
+import { Durability } from "./durability.ts";
 import { Mutex } from "../core/mutex.ts";
 import type {
   Batch,
   BatchResult,
+  ContentName,
   ContentNeed,
   ContentOffer,
+  GroupedManifest,
   HistoryQuery,
   HistoryRecord,
   Receiver,
   ReceiverInfo,
+  SignatureRequest,
 } from "./receiver.ts";
+import { checkSignatureRequests, signContent } from "./sign_content.ts";
 
 /** Most bytes of content in one call. */
 export const MAX_BATCH_BYTES = 8 << 20;
-/** Most actions, offers or chunks in one call. */
+/** Most actions, offers, chunks, ranges or groups in one call. */
 export const MAX_BATCH_ITEMS = 2_000;
 
 /** Answers to batches are remembered this many milliseconds: a week, longer than any client retries unseen. */
@@ -67,7 +73,9 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   readonly #index: TreeIndex;
   readonly #staging: Staging;
   readonly #pool: DescribePool;
+  readonly #durability: Durability;
   readonly #writing = new Mutex();
+  readonly #applying = new Set<Promise<BatchResult>>();
   readonly #closing = new AbortController();
   #progress: RefreshProgress | undefined = { seen: 0, read: 0, readBytes: 0 };
 
@@ -85,6 +93,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       const state = `${this.root.path}/${STATE_DIRECTORY}`;
       resources.use(lockState(state, `the directory "${this.root.path}"`));
       cleanTemp(this.root);
+      this.#durability = new Durability(this.root);
       this.#index = resources.use(
         new TreeIndex(openDatabase(`${state}/index.db`, { name: "index", migrations: INDEX_MIGRATIONS })),
       );
@@ -121,6 +130,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     return await this.#whenReady(() => ({
       indexId: this.#index.id,
       sequence: this.#index.sequence,
+      hasContents: this.#index.hasContents,
       chunking: DEFAULT_CHUNKING.name,
       maxBatchBytes: MAX_BATCH_BYTES,
       maxBatchItems: MAX_BATCH_ITEMS,
@@ -153,25 +163,58 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     });
   }
 
+  async signatures(requests: SignatureRequest[]): Promise<(Uint8Array | undefined)[]> {
+    await this.#whenReady(() => {
+      refuseTooMany(requests, "contents");
+      refuseTooMany(requests.flatMap(({ ranges }) => ranges), "ranges");
+      checkSignatureRequests(requests);
+    });
+    using anchor = this.root.anchor();
+    const signatures: (Uint8Array | undefined)[] = [];
+    for (const request of requests) signatures.push(await signContent(request, anchor, this.#index));
+    return signatures;
+  }
+
+  manifestGroups(name: ContentName): Promise<GroupedManifest | undefined> {
+    return this.#whenReady(() => {
+      const path = "path" in name ? name.path : this.#index.pathsWith(name.digest, 1)[0];
+      const entry = path === undefined ? undefined : this.#index.get(path);
+      if (entry?.kind !== "file") return undefined;
+      const { digest, size } = entry;
+      return { digest, size, groups: packGroups(groupsOf(this.#index.manifestOf(digest)!)) };
+    });
+  }
+
+  groupChunks(content: Digest, groups: number[]): Promise<Uint8Array | undefined> {
+    return this.#whenReady(() => {
+      refuseTooMany(groups, "groups");
+      const manifest = this.#index.manifestOf(content);
+      return manifest && packGroupChunks(manifest, groups);
+    });
+  }
+
   async apply(batch: Batch): Promise<BatchResult> {
     await this.#whenReady(() => refuseTooMany(batch.actions, "actions"));
-    return await this.#writing.run(async () => {
-      const known = this.#index.sql("SELECT answer FROM answers WHERE key = ?").get(batch.key) as
-        | { answer: string }
-        | undefined;
-      if (known !== undefined) return JSON.parse(known.answer);
-      const stale = new Set<TreePath>();
-      const { root } = this;
-      const result = await applyBatch(batch, {
-        root,
-        index: this.#index,
-        staging: this.#staging,
-        now: () => this.#clock.now(),
-        onStale: (path) => stale.add(path),
-      });
-      this.#forget(stale);
-      return result;
+    const stale = new Set<TreePath>();
+    const work = applyBatch(batch, {
+      root: this.root,
+      index: this.#index,
+      staging: this.#staging,
+      durability: this.#durability,
+      writing: this.#writing,
+      now: () => this.#clock.now(),
+      onStale: (path, content) => {
+        const entry = this.#index.get(path);
+        if (content === undefined || (entry?.kind === "file" && entry.digest === content)) stale.add(path);
+      },
     });
+    this.#applying.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#applying.delete(work);
+      this.#forget(stale);
+    }
   }
 
   read(
@@ -221,6 +264,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    await Promise.allSettled(this.#applying);
     await this.#writing.run(() => Promise.resolve());
     this.#resources.dispose();
   }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { ByteRange } from "../chunking/byte_range.ts";
 import type { Action } from "../core/action.ts";
 import type { Chunk, Manifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
@@ -18,11 +19,13 @@ export interface ReceiverInfo {
   indexId: string;
   /** Grows by one with every change of the tree, whoever makes it. */
   sequence: number;
+  /** Whether it holds any content yet; when not, nobody needs to ask what it lacks. */
+  hasContents: boolean;
   /** The named algorithm its chunks are cut by; offers must be cut by the same. */
   chunking: string;
-  /** Most bytes of content it takes in one call of `stage` or `apply`. */
+  /** Most bytes of content and deltas it takes in one call of `stage` or `apply`. */
   maxBatchBytes: number;
-  /** Most actions, offers or chunks it takes in one call. */
+  /** Most actions, offers, chunks, or ranges and groups asked for, in one call. */
   maxBatchItems: number;
 }
 
@@ -41,6 +44,30 @@ export interface ContentOffer {
  */
 export type ContentNeed = "nothing" | "whole" | number[];
 
+/** Most bytes of content that are signed in one call of `signatures`. */
+export const MAX_SIGNED_BYTES = 64 << 20;
+
+/** A content of which a client wants to know the blocks. */
+export interface SignatureRequest {
+  content: Digest;
+  /** The parts of it, in any order. */
+  ranges: ByteRange[];
+  /** Bytes of a block. */
+  blockSize: number;
+}
+
+/** A content by its digest, or by a path that has it. */
+export type ContentName = { digest: Digest } | { path: TreePath };
+
+/** A content, and its manifest in groups. */
+export interface GroupedManifest {
+  digest: Digest;
+  /** Bytes. */
+  size: number;
+  /** To be read by `unpackGroups`. */
+  groups: Uint8Array;
+}
+
 /** Actions to apply in order, with the content of small files beside them. */
 export interface Batch {
   /** Names this batch for good: applying it again returns the first answer and does nothing. */
@@ -48,6 +75,11 @@ export interface Batch {
   actions: Action[];
   /** Content by digest; a `put` whose digest is here needs nothing staged. */
   contents: Map<Digest, Uint8Array<ArrayBuffer>>;
+  /**
+   * How to make content from another one that the receiver has: encoded by `DeltaBuilder`, by digest
+   * of what is made. A put fails with `content-missing` when that does not succeed.
+   */
+  deltas?: Map<Digest, Uint8Array<ArrayBuffer>>;
 }
 
 /** What became of one action. */
@@ -112,6 +144,19 @@ export interface Receiver {
    * none of them, when one is not what its digest says.
    */
   stage(chunks: Chunk[]): Promise<void>;
+  /**
+   * The signatures of parts of contents, for {@linkcode Batch.deltas}: for each request those of its
+   * ranges, one after the other, or `undefined` when the content is not here as it was recorded. Fails
+   * with `too-large` when the ranges have more than {@linkcode MAX_SIGNED_BYTES}.
+   */
+  signatures(requests: SignatureRequest[]): Promise<(Uint8Array | undefined)[]>;
+  /** The manifest of a content in groups, to be compared with another; `undefined` when the content is not here. */
+  manifestGroups(name: ContentName): Promise<GroupedManifest | undefined>;
+  /**
+   * The chunks of some groups of a content's manifest, by their positions, to be read by
+   * `rebuildOutline`; `undefined` when the content is not here.
+   */
+  groupChunks(content: Digest, groups: number[]): Promise<Uint8Array | undefined>;
   /**
    * Applies actions in order and answers for each. When it returns, every action done is
    * durable and whole. A problem with one action does not stop the others.

@@ -30,8 +30,12 @@ export function throttledReceiver(
       await pay(chunks.reduce((sum, { data }) => sum + data.length, 0));
       return await receiver.stage(chunks);
     },
+    signatures: (requests) => receiver.signatures(requests),
+    manifestGroups: (name) => receiver.manifestGroups(name),
+    groupChunks: (content, groups) => receiver.groupChunks(content, groups),
     async apply(batch) {
-      await pay([...batch.contents.values()].reduce((sum, { length }) => sum + length, 0));
+      const sent = [...batch.contents.values(), ...batch.deltas?.values() ?? []];
+      await pay(sent.reduce((sum, { length }) => sum + length, 0));
       return await receiver.apply(batch);
     },
     read: (path, range) => receiver.read(path, range),

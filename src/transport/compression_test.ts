@@ -1,0 +1,36 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { randomBytes } from "../../tests/support/bytes.ts";
+import { FilesyncError } from "../core/errors.ts";
+import { compress, decompress, LinkSpeed } from "./compression.ts";
+
+const TEXT = new TextEncoder().encode("the same line again and again\n".repeat(1_000));
+
+Deno.test("compress() shrinks what can be shrunk, and decompress() gives it back", () => {
+  const packed = compress(TEXT)!;
+  assert(packed.length < TEXT.length / 10);
+  assertEquals(decompress(packed, TEXT.length), TEXT);
+});
+
+Deno.test("compress() leaves alone what is short or does not shrink", () => {
+  assertEquals(compress(TEXT.subarray(0, 200)), undefined);
+  assertEquals(compress(randomBytes(1, 100_000)), undefined);
+});
+
+Deno.test("decompress() refuses more bytes than are wanted, and what is no Zstandard", () => {
+  const bomb = compress(new Uint8Array(10 << 20))!;
+  assertEquals(assertThrows(() => decompress(bomb, 1 << 20), FilesyncError).code, "too-large");
+  for (const junk of [randomBytes(2, 1_000), new Uint8Array(9)]) {
+    assertEquals(assertThrows(() => decompress(junk, 1 << 20), FilesyncError).code, "bad-request");
+  }
+});
+
+Deno.test("LinkSpeed takes a link for slow until big bodies went fast, and again when they do not", () => {
+  const link = new LinkSpeed();
+  assert(link.isSlow);
+  link.learn(1_000, 0);
+  assert(link.isSlow, "a small body says nothing");
+  link.learn(4 << 20, 8);
+  assert(!link.isSlow);
+  for (let i = 0; i < 5; i++) link.learn(4 << 20, 330);
+  assert(link.isSlow);
+});

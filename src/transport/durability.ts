@@ -1,0 +1,60 @@
+/**
+ * Making what was written survive a power cut: file by file while there are few, all at once when
+ * there are many, because a file system's journal takes thousands of files in about the time of one.
+ *
+ * @module
+ */
+import type { TreeRoot } from "../files/tree_root.ts";
+
+/** From so many new files on, one sync of the whole file system costs less than one for each. */
+const GROUP_FILES = 8;
+
+/**
+ * With more bytes than this waiting to be written, whoever wrote them, a sync of everything would
+ * keep us waiting for others.
+ */
+const MOST_DIRTY_BYTES = 512 << 20;
+
+/** How the changes of a tree become durable. */
+export class Durability {
+  readonly #root: TreeRoot;
+  readonly #dirtyBytes: () => number;
+  #running: Promise<void> = Promise.resolve();
+  /** The round that has not begun yet: whoever comes now is in time for it. */
+  #next: Promise<void> | undefined;
+
+  /** @param dirtyBytes How many bytes of all files wait to be written. */
+  constructor(root: TreeRoot, dirtyBytes: () => number = kernelDirtyBytes) {
+    this.#root = root;
+    this.#dirtyBytes = dirtyBytes;
+  }
+
+  /** Whether `files` new files shall become durable together, by {@linkcode syncAll}. */
+  together(files: number): boolean {
+    return files >= GROUP_FILES && this.#root.canSyncFileSystem && this.#dirtyBytes() <= MOST_DIRTY_BYTES;
+  }
+
+  /**
+   * Resolves when all that was written and renamed before this call is on the disk. Those who
+   * wait at the same time share one sync. Where that cannot be done, nothing was left for it.
+   *
+   * @throws {FilesyncError} When the disk does not take it.
+   */
+  syncAll(): Promise<void> {
+    if (!this.#root.canSyncFileSystem) return Promise.resolve();
+    return this.#next ??= this.#running.catch(() => {}).then(() => {
+      this.#next = undefined;
+      return this.#running = this.#root.syncFileSystem();
+    });
+  }
+}
+
+/** Linux's count; elsewhere nothing is known, and nothing held against it. */
+function kernelDirtyBytes(): number {
+  try {
+    const dirty = /^Dirty:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/meminfo"));
+    return Number(dirty?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,64 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { TreeRoot } from "../files/tree_root.ts";
+import { Durability } from "./durability.ts";
+
+/** A file system whose syncs end when the test says so. */
+class SlowDisk {
+  readonly syncs: PromiseWithResolvers<void>[] = [];
+  readonly canSyncFileSystem: boolean = true;
+
+  syncFileSystem(): Promise<void> {
+    const sync = Promise.withResolvers<void>();
+    this.syncs.push(sync);
+    return sync.promise;
+  }
+
+  get root(): TreeRoot {
+    return this as unknown as TreeRoot;
+  }
+}
+
+/** Lets everything that can happen now happen. */
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+Deno.test("syncAll() lets those who come during a sync share the next one", async () => {
+  const disk = new SlowDisk();
+  const durability = new Durability(disk.root);
+  const ended: string[] = [];
+  const first = durability.syncAll().then(() => ended.push("first"));
+  await settle();
+  // What they wrote may be too late for the sync that runs.
+  const others = ["second", "third"].map((name) => durability.syncAll().then(() => ended.push(name)));
+  await settle();
+  assertEquals(disk.syncs.length, 1);
+  disk.syncs[0].resolve();
+  await first;
+  await settle();
+  assertEquals([disk.syncs.length, ended], [2, ["first"]]);
+  disk.syncs[1].resolve();
+  await Promise.all(others);
+  assertEquals([disk.syncs.length, ended], [2, ["first", "second", "third"]]);
+});
+
+Deno.test("syncAll() fails for those whose sync failed, and for nobody else", async () => {
+  const disk = new SlowDisk();
+  const durability = new Durability(disk.root);
+  const first = assertRejects(() => durability.syncAll(), Error, "broken");
+  await settle();
+  const second = durability.syncAll();
+  disk.syncs[0].reject(new Error("broken"));
+  await first;
+  await settle();
+  disk.syncs[1].resolve();
+  await second;
+});
+
+Deno.test("together() takes many files, unless others keep the disk busy or it cannot be synced as a whole", () => {
+  let dirty = 0;
+  const durability = new Durability(new SlowDisk().root, () => dirty);
+  assertEquals([1, 100].map((files) => durability.together(files)), [false, true]);
+  dirty = 1 << 30;
+  assertEquals(durability.together(100), false);
+  const other = Object.assign(new SlowDisk(), { canSyncFileSystem: false });
+  assertEquals(new Durability(other.root, () => 0).together(100), false);
+});
