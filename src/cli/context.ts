@@ -58,17 +58,26 @@ function listenForSignals(onFirst: () => void): Disposable & { signal: AbortSign
   };
 }
 
-/** Writes whole texts; what cannot be written (`filesync history | head`) is dropped. */
+/**
+ * Writes whole texts, those of one moment together: a line for each of thousands of files is not worth a
+ * system call. What cannot be written (`filesync history | head`) is dropped.
+ */
 function sinkOf(stream: { writeSync(data: Uint8Array): number }): TextSink {
   const encoder = new TextEncoder();
+  let waiting = "";
+  const flush = () => {
+    let left = encoder.encode(waiting);
+    waiting = "";
+    try {
+      while (left.length > 0) left = left.subarray(stream.writeSync(left));
+    } catch {
+      // A reader that has gone must not stop a backup.
+    }
+  };
   return {
     write(text) {
-      let left = encoder.encode(text);
-      try {
-        while (left.length > 0) left = left.subarray(stream.writeSync(left));
-      } catch {
-        // A reader that has gone must not stop a backup.
-      }
+      if (waiting === "") queueMicrotask(flush);
+      waiting += text;
     },
   };
 }

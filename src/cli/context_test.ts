@@ -39,8 +39,12 @@ Deno.test("systemContext() knows that a pipe is no terminal", async () => {
 Deno.test("systemContext() drops what nobody reads any more", async () => {
   const child = start(`
     context.stdout.write("ready\\n");
-    for (let i = 0; i < 100; i++) context.stdout.write("x".repeat(10_000) + "\\n");
+    for (let i = 0; i < 100; i++) {
+      await null;
+      context.stdout.write("x".repeat(10_000) + "\\n");
+    }
     context.stderr.write("still here");
+    await null;
     Deno.exit(7);`);
   const reader = child.stdout.getReader();
   await reader.read();

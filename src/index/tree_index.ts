@@ -165,6 +165,11 @@ export class TreeIndex implements Disposable {
     return row.n;
   }
 
+  /** Whether nothing is recorded. */
+  get isEmpty(): boolean {
+    return this.sql("SELECT 1 FROM entries LIMIT 1").get() === undefined;
+  }
+
   /** How many entries there are, and their bytes. */
   count(): { entries: number; bytes: number } {
     return this.sql("SELECT count(*) AS entries, coalesce(sum(size), 0) AS bytes FROM entries")
@@ -230,6 +235,13 @@ export class TreeIndex implements Disposable {
       SELECT path FROM entries JOIN contents ON contents.id = entries.content WHERE digest = ? LIMIT ?`)
       .all(digestToBytes(digest), limit) as { path: TreePath }[];
     return rows.map(({ path }) => path);
+  }
+
+  /** Whether `path` holds a content. */
+  holds(path: TreePath, digest: Digest): boolean {
+    return this.sql(`
+      SELECT 1 FROM entries JOIN contents ON contents.id = entries.content WHERE path = ? AND digest = ?`)
+      .get(path, digestToBytes(digest)) !== undefined;
   }
 
   /** Whether any path holds any content. */

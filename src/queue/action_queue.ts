@@ -57,6 +57,8 @@ export class ActionQueue {
   /** What is in flight, for the question of what it keeps waiting. */
   readonly #claims = new Claims();
   readonly #waiters = new Set<() => void>();
+  /** Every row up to this one is in flight or failed: there is nothing to take. */
+  #floor = 0;
 
   constructor(db: DatabaseSync, { clock, random, backoff }: QueueOptions) {
     this.#db = db;
@@ -271,6 +273,7 @@ export class ActionQueue {
       if (action === undefined) continue;
       this.#inFlight.delete(id);
       this.#claims.delete(action);
+      this.#floor = Math.min(this.#floor, id - 1);
     }
     this.#notify();
   }
@@ -285,10 +288,16 @@ export class ActionQueue {
     const found: QueuedAction[] = [];
     const page = this.#sql("SELECT * FROM queue_actions WHERE id > ? AND failed = 0 ORDER BY id LIMIT ?");
     let room = bytes;
-    for (let after = 0; found.length < items;) {
-      const rows = page.all(after, PAGE);
+    let isPrefix = true;
+    for (let after = this.#floor; found.length < items;) {
+      const rows = page.all(after, Math.min(PAGE, items + 1));
       for (const row of rows) {
-        if (this.#inFlight.has(row.id as number)) continue;
+        const id = row.id as number;
+        if (this.#inFlight.has(id)) {
+          if (isPrefix) this.#floor = id;
+          continue;
+        }
+        isPrefix = false;
         const queued = queuedAction(row);
         const { action, tried, readyAt } = queued;
         // What was never tried waits for no time, even if the clock was set back since.
@@ -299,7 +308,7 @@ export class ActionQueue {
         }
         earlier.add(action);
       }
-      if (rows.length < PAGE) break;
+      if (rows.length < Math.min(PAGE, items + 1)) break;
       after = rows.at(-1)!.id as number;
     }
     return found;

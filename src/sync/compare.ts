@@ -6,7 +6,7 @@
  * @module
  */
 import { type Action, actionFor, dependOnEachOther, type MoveAction, pathsOf } from "../core/action.ts";
-import { type Entry, sameEntry } from "../core/entry.ts";
+import { type Entry, sameContent, sameEntry } from "../core/entry.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import type { Receiver } from "../transport/receiver.ts";
@@ -81,6 +81,7 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
     } else if (known.some(mayPass)) {
       result.undecided++;
     } else if (known.length === 0) {
+      if (held?.kind === "file" && !sameContent(seen, held)) state.rememberBase(held.path, held);
       actions.push(...toEqual(seen, held).map((action) => ({ action, fresh: held === undefined })));
     }
     if (actions.length >= GROUP) flush();

@@ -12,7 +12,7 @@ import type { FileContent } from "../chunking/describe.ts";
 import type { DescribePool } from "../chunking/describe_pool.ts";
 import { type Action, actionFor } from "../core/action.ts";
 import type { Clock } from "../core/clock.ts";
-import { type Entry, sameEntry } from "../core/entry.ts";
+import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import {
   childOf,
@@ -104,6 +104,8 @@ interface Change {
   tell: boolean;
   fresh: boolean;
   packedManifest?: Uint8Array;
+  /** The file that was seen there with other content. */
+  base?: FileEntry;
 }
 
 /** Looks at a source. One look at a time. */
@@ -153,6 +155,8 @@ class Pass {
   readonly #replaced = new Set<TreePath>();
   #candidates: Candidate[] = [];
   #changes: Change[] = [];
+  /** Whether nothing had been seen before: then nothing can have been moved. */
+  readonly #isFirst: boolean;
   /** Directories in `#changes`: not recorded, but not missing either. */
   readonly #announced = new Set<TreePath>();
   #lastTurn: number;
@@ -162,6 +166,7 @@ class Pass {
     this.#restless = restless;
     this.#signal = signal;
     this.#lastTurn = options.clock.now();
+    this.#isFirst = options.state.index.isEmpty;
   }
 
   /** Looks at `path`, or at the highest directory above it that is not known yet. */
@@ -336,6 +341,7 @@ class Pass {
 
   /** Where the inode of `path` was seen before, when it is not there any more: then it was moved. */
   #originOf(anchor: Anchor, path: TreePath, stat: Stat): IndexedEntry | undefined {
+    if (this.#isFirst) return undefined;
     return this.#options.state.index.byInode(stat).find((entry) => {
       if (entry.kind !== stat.kind || entry.path === path) return false;
       const there = standingAt(anchor, entry.path);
@@ -345,10 +351,13 @@ class Pass {
     });
   }
 
-  #note(change: Omit<Change, "fresh">, before: IndexedEntry | undefined): void {
-    const fresh = before === undefined && this.#options.state.foreignWithin(change.entry.path).length === 0;
-    this.#changes.push({ ...change, fresh });
-    this.#options.state.dropProblem(change.entry.path);
+  #note(change: Omit<Change, "fresh" | "base">, before: IndexedEntry | undefined): void {
+    const { state } = this.#options;
+    const { entry } = change;
+    const fresh = before === undefined && state.foreignWithin(entry.path).length === 0;
+    const base = before?.kind === "file" && !sameContent(before, entry) ? before : undefined;
+    this.#changes.push({ ...change, fresh, base });
+    state.dropProblem(entry.path);
   }
 
   async #flushIfFull(): Promise<void> {
@@ -447,7 +456,8 @@ class Pass {
     this.#changes = [];
     this.#announced.clear();
     index.transaction(() => {
-      for (const { entry, stat, lookedAt, packedManifest } of changes) {
+      for (const { entry, stat, lookedAt, packedManifest, base } of changes) {
+        if (base !== undefined) state.rememberBase(entry.path, base);
         index.put(entry, { ...stat, lookedAt }, packedManifest);
         state.claim(entry.path);
       }

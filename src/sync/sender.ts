@@ -425,7 +425,8 @@ export class Sender {
     contents: Map<Digest, Uint8Array<ArrayBuffer>>,
     supply: BatchSupply,
   ): Promise<void> {
-    const { receiver, state: { queue, index } } = this.#options;
+    const { receiver, state } = this.#options;
+    const { queue, index } = state;
     const { before, after, results } = await receiver.apply({
       key: this.#keyOf(taken),
       actions: taken.map(({ action }) => action),
@@ -444,6 +445,9 @@ export class Sender {
         else this.#judge(queued, result.problem);
       });
       queue.done(done);
+      state.forgetBases(
+        taken.flatMap(({ action }, i) => action.type === "put" && results[i].done ? [action.path] : []),
+      );
       if (this.#underWay.size <= 1 && this.#sequence.hasGap) this.#stale = true;
       this.#rememberSequence();
     });

@@ -49,9 +49,8 @@ export function openContent(
   digest: Digest,
   wanted: TreePath,
 ): SourceContent | undefined {
-  const paths = index.pathsWith(digest);
-  if (paths.length === 0) return undefined;
-  const path = paths.includes(wanted) ? wanted : paths[0];
+  const path = index.holds(wanted, digest) ? wanted : index.pathsWith(digest, 1)[0];
+  if (path === undefined) return undefined;
   using anchor = root.anchor();
   let file: OpenFile;
   try {

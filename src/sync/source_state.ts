@@ -5,6 +5,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts";
+import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
 import { rangeBelow, type TreePath } from "../core/path.ts";
 import type { Problem } from "../core/problem.ts";
 import { lockState } from "../database/lock.ts";
@@ -24,8 +25,22 @@ const STATE_MIGRATIONS: readonly string[] = [
   CREATE TABLE problems (path TEXT PRIMARY KEY, problem TEXT NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   -- Paths at the receiver that no action of ours put there; never removed.
   CREATE TABLE foreign_paths (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  -- What the receiver holds at paths where something else is queued to be put; the manifest when it is long and known.
+  CREATE TABLE bases (path TEXT PRIMARY KEY, digest BLOB NOT NULL, size INTEGER NOT NULL, manifest BLOB) STRICT;
   `,
 ];
+
+/** Content that the receiver holds, and from which another can be made. */
+export interface Base {
+  digest: Digest;
+  /** Bytes. */
+  size: number;
+  /** Its chunks, packed; unknown when it was never in this source, and left out when it is small. */
+  packedManifest?: Uint8Array<ArrayBuffer>;
+}
+
+/** The chunks of what is smaller are not worth remembering, bytes: all of it is compared. */
+const SMALL_BASE_BYTES = 1 << 20;
 
 /** A path of the source that could not be read. */
 export interface SourceProblem {
@@ -49,6 +64,8 @@ export class SourceState implements Disposable {
   readonly #lock: Disposable | undefined;
   /** The paths of all problems, because every look at a path asks. */
   readonly #troubled: Set<string>;
+  /** Whether any path at the receiver is not ours, because every new path asks. */
+  #hasForeign: boolean;
 
   /**
    * Opens the state in `directory`.
@@ -72,6 +89,7 @@ export class SourceState implements Disposable {
       this.index = new TreeIndex(db);
       this.queue = new ActionQueue(db, { clock });
       this.#troubled = new Set(this.problems().map(({ problem }) => problem.path!));
+      this.#hasForeign = this.index.sql("SELECT 1 FROM foreign_paths LIMIT 1").get() !== undefined;
     } catch (error) {
       this.#lock?.[Symbol.dispose]();
       throw error;
@@ -113,6 +131,7 @@ export class SourceState implements Disposable {
 
   /** The paths at the receiver that are not ours and are `path` or lie below it. */
   foreignWithin(path: TreePath): TreePath[] {
+    if (!this.#hasForeign) return [];
     const { low, high } = rangeBelow(path);
     const rows = this.index.sql("SELECT path FROM foreign_paths WHERE path = ? OR (path >= ? AND path < ?)")
       .all(path, low, high) as { path: TreePath }[];
@@ -121,16 +140,48 @@ export class SourceState implements Disposable {
 
   /** Remembers all paths at the receiver that are not ours. */
   setForeign(paths: Iterable<TreePath>): void {
-    this.index.transaction(() => {
+    this.#hasForeign = this.index.transaction(() => {
       this.index.sql("DELETE FROM foreign_paths").run();
       const insert = this.index.sql("INSERT INTO foreign_paths VALUES (?)");
-      for (const path of paths) insert.run(path);
+      let hasForeign = false;
+      for (const path of paths) hasForeign = insert.run(path).changes > 0;
+      return hasForeign;
     });
+  }
+
+  /**
+   * Remembers what the receiver holds at `path`, until {@linkcode forgetBases}. To be called before
+   * something else is recorded there. What was remembered first stays: it has not been replaced yet.
+   */
+  rememberBase(path: TreePath, { digest, size }: Base): void {
+    const manifest = size > SMALL_BASE_BYTES ? this.index.manifestOf(digest) : undefined;
+    this.index.sql("INSERT OR IGNORE INTO bases VALUES (?, ?, ?, ?)")
+      .run(path, digestToBytes(digest), size, manifest ?? null);
+  }
+
+  /** What the receiver holds at `path`, as far as it is known. It may have been lost there since. */
+  baseOf(path: TreePath): Base | undefined {
+    const row = this.index.sql("SELECT digest, size, manifest FROM bases WHERE path = ?").get(path) as
+      | { digest: Uint8Array; size: number; manifest: Uint8Array<ArrayBuffer> | null }
+      | undefined;
+    if (row === undefined) return undefined;
+    const { digest, size, manifest } = row;
+    return {
+      digest: digestFromBytes(digest),
+      size,
+      ...(manifest === null ? {} : { packedManifest: manifest }),
+    };
+  }
+
+  /** Forgets what the receiver held at `paths`: it holds what was put there. */
+  forgetBases(paths: Iterable<TreePath>): void {
+    const forget = this.index.sql("DELETE FROM bases WHERE path = ?");
+    for (const path of paths) forget.run(path);
   }
 
   /** Takes a path for ours, whatever stood there at the receiver. */
   claim(path: TreePath): void {
-    this.index.sql("DELETE FROM foreign_paths WHERE path = ?").run(path);
+    if (this.#hasForeign) this.index.sql("DELETE FROM foreign_paths WHERE path = ?").run(path);
   }
 
   [Symbol.dispose](): void {
