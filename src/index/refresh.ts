@@ -109,18 +109,22 @@ export async function refresh(
     await new Promise((resolve) => setTimeout(resolve, 0));
   };
 
+  // What is recorded meanwhile is recorded of directories that were looked into before.
+  const all = index.childrenOfAll();
   for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
     signal?.throwIfAborted();
     using anchor = root.anchor();
-    let names: string[];
+    const lookedAt = clock.now();
+    let listed: ReturnType<Anchor["listWithStats"]>;
     try {
-      names = anchor.list(directory);
+      listed = anchor.listWithStats(directory);
     } catch (error) {
       result.problems.push(problemOf(toFilesyncError(`list "${directory}"`, error), directory));
       continue;
     }
-    const known = new Map(index.children(directory).map((entry) => [entry.path, entry]));
-    for (const name of names) {
+    const children = all?.get(directory) ?? (all === undefined ? index.children(directory) : []);
+    const known = new Map(children.map((entry) => [entry.path, entry]));
+    for (const { name, stat } of listed) {
       if (name === STATE_DIRECTORY) continue;
       const fault = nameFault(name);
       const path = childOf(directory, name);
@@ -128,11 +132,14 @@ export async function refresh(
         result.problems.push(problemOf(new PathError(path, fault), path));
         continue;
       }
-      const lookedAt = clock.now();
-      const stat = anchor.lstat(path);
-      if (stat === undefined || stat.kind === "other") continue;
-      result.seen++;
       const before = known.get(path);
+      if (stat instanceof FilesyncError) {
+        known.delete(path);
+        result.problems.push(problemOf(stat, path));
+        continue;
+      }
+      if (stat.kind === "other") continue;
+      result.seen++;
       known.delete(path);
       if (stat.kind === "directory") directories.push(path);
       if (before !== undefined && isUnchanged(before, stat)) continue;

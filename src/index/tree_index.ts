@@ -26,6 +26,17 @@ export interface Look {
 /** An entry together with how it looked. */
 export type IndexedEntry = Entry & Look;
 
+/** All that tells whether an entry still looks as it was recorded. */
+export interface SeenEntry extends Look {
+  path: TreePath;
+  kind: Entry["kind"];
+  /** Bytes, of a file. */
+  size: number;
+  mtime: number;
+  /** Permission bits; 0 of a link. */
+  mode: number;
+}
+
 /** Where the bytes of a chunk are: in any file that has the content. */
 export interface ChunkPlace {
   content: Digest;
@@ -58,12 +69,27 @@ interface EntryRow {
   looked_at: number;
 }
 
+type SeenRow = [
+  path: TreePath,
+  kind: Entry["kind"],
+  size: number,
+  mtime: number,
+  mode: number,
+  ctime: number,
+  dev: number,
+  ino: number,
+  lookedAt: number,
+];
+
 const SELECT_ENTRY = `
   SELECT path, kind, entries.size, mtime, mode, target, digest, ctime, dev, ino, looked_at
   FROM entries LEFT JOIN contents ON contents.id = entries.content`;
 
 /** Greater than every path: in SQLite a blob sorts after all text. */
 const BEYOND_ALL_PATHS = new Uint8Array([0xff]);
+
+/** Most entries that are had in memory at once, some 30 MB of them. */
+const MOST_IN_MEMORY = 200_000;
 
 /** Rows read at once by iterations, so that a writer never waits for a slow reader. */
 const PAGE = 1_000;
@@ -131,11 +157,27 @@ export class TreeIndex implements Disposable {
     return row && toEntry(row);
   }
 
-  /** What stands directly in `directory`, in no order. */
-  children(directory: TreePath): IndexedEntry[] {
-    return (this.sql(`${SELECT_ENTRY} WHERE parent = ?`).all(directory) as unknown as EntryRow[]).map(
-      toEntry,
-    );
+  /** How everything directly in `directory` looked, in no order. */
+  children(directory: TreePath): SeenEntry[] {
+    return this.#seen("WHERE parent = ?").all(directory).map(toSeenEntry);
+  }
+
+  /**
+   * How everything looked, by directory: several times as fast as {@linkcode children} of all of them.
+   *
+   * @returns `undefined` when there are more than `most` entries, too many to have in memory.
+   */
+  childrenOfAll(most = MOST_IN_MEMORY): Map<TreePath, SeenEntry[]> | undefined {
+    if (this.count().entries > most) return undefined;
+    const all = new Map<TreePath, SeenEntry[]>();
+    for (const row of this.#seen("").all()) {
+      const entry = toSeenEntry(row);
+      const parent = parentOf(entry.path);
+      const children = all.get(parent);
+      if (children === undefined) all.set(parent, [entry]);
+      else children.push(entry);
+    }
+    return all;
   }
 
   /** Every entry, parents before what they hold. Changes made meanwhile may or may not be met. */
@@ -348,6 +390,18 @@ export class TreeIndex implements Disposable {
     if (this.db.isOpen) this.db.close();
   }
 
+  /** Whole trees are read by it, so rows come as plain lists. */
+  #seen(where: string): { all(...values: string[]): SeenRow[] } {
+    const text = `SELECT path, kind, size, mtime, mode, ctime, dev, ino, looked_at FROM entries ${where}`;
+    const isNew = !this.#statements.has(text);
+    const statement = this.sql(text) as unknown as {
+      setReturnArrays(on: boolean): void;
+      all(...values: string[]): SeenRow[];
+    };
+    if (isNew) statement.setReturnArrays(true);
+    return statement;
+  }
+
   #contentOf(path: TreePath): number | null {
     const row = this.sql("SELECT content FROM entries WHERE path = ?").get(path) as
       | { content: number | null }
@@ -392,6 +446,10 @@ export class TreeIndex implements Disposable {
 /** Like {@linkcode rangeBelow}, for the root too. */
 function rangeOf(directory: TreePath): { low: string; high: string | Uint8Array } {
   return directory === ROOT ? { low: "", high: BEYOND_ALL_PATHS } : rangeBelow(directory);
+}
+
+function toSeenEntry([path, kind, size, mtime, mode, ctime, dev, ino, lookedAt]: SeenRow): SeenEntry {
+  return { path, kind, size, mtime, mode, ctime, dev, ino, lookedAt };
 }
 
 function toEntry(row: EntryRow): IndexedEntry {

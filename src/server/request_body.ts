@@ -53,7 +53,7 @@ export async function readFrames(c: Context): Promise<Frame[]> {
     });
   }
   const body = await readBody(c);
-  return decodeFrames(coding === CODING ? decompress(body, MAX_FRAMED_BYTES) : body);
+  return decodeFrames(coding === CODING ? await decompress(body, MAX_FRAMED_BYTES) : body);
 }
 
 /** The whole body. Throws `bad-request` when it breaks off. */

@@ -29,7 +29,7 @@ import { type Problem, problemOf } from "../core/problem.ts";
 import { IgnoreRules, RULE_FILE } from "../files/ignore_rules.ts";
 import type { Stat } from "../files/stat.ts";
 import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
-import type { IndexedEntry } from "../index/tree_index.ts";
+import type { IndexedEntry, SeenEntry } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
 import { brakeReason } from "./brake.ts";
 import type { SourceState } from "./source_state.ts";
@@ -95,6 +95,12 @@ interface Candidate {
   origin: IndexedEntry | undefined;
 }
 
+/** What was seen at a path, and when the look began. */
+interface Sight {
+  stat: Stat | FilesyncError | undefined;
+  lookedAt: number;
+}
+
 /** A change that is known and not recorded yet. */
 interface Change {
   entry: Entry;
@@ -136,7 +142,7 @@ export class Inspector {
   async lookAtAll(signal?: AbortSignal): Promise<Findings> {
     this.#options.rules.forget(ROOT);
     const pass = new Pass(this.#options, this.#restless, signal);
-    await pass.lookInto(ROOT);
+    await pass.lookAtAll();
     return await pass.finish(true);
   }
 }
@@ -157,6 +163,8 @@ class Pass {
   #changes: Change[] = [];
   /** Whether nothing had been seen before: then nothing can have been moved. */
   readonly #isFirst: boolean;
+  /** All that was seen before, by directory; `undefined` when it must be looked up, because it is too much or was moved. */
+  #inMemory: Map<TreePath, SeenEntry[]> | undefined;
   /** Directories in `#changes`: not recorded, but not missing either. */
   readonly #announced = new Set<TreePath>();
   #lastTurn: number;
@@ -181,6 +189,13 @@ class Pass {
     await this.#flushIfFull();
   }
 
+  /** Looks at everything. */
+  async lookAtAll(): Promise<void> {
+    this.#inMemory = this.#options.state.index.childrenOfAll();
+    await this.lookInto(ROOT);
+    this.#inMemory = undefined;
+  }
+
   /** Looks at everything below `top`. */
   async lookInto(top: TreePath): Promise<void> {
     const { state, rules, clock } = this.#options;
@@ -189,9 +204,10 @@ class Pass {
       this.#signal?.throwIfAborted();
       this.#progress.directories++;
       const found = this.#withAnchor((anchor): TreePath[] => {
-        let names: string[];
+        const lookedAt = clock.now();
+        let listed: ReturnType<Anchor["listWithStats"]>;
         try {
-          names = anchor.list(directory!);
+          listed = anchor.listWithStats(directory!);
         } catch (error) {
           const failure = toFilesyncError(`list "${directory}"`, error);
           // Removed since it was met: whoever listed its parent sees to that.
@@ -199,15 +215,15 @@ class Pass {
           return [];
         }
         try {
-          rules.enter(directory!, names);
+          rules.enter(directory!, listed.map(({ name }) => name));
         } catch (error) {
           const path = childOf(directory!, RULE_FILE);
           this.#report(toFilesyncError(`read the ignore rules in "${path}"`, error), path);
           return [];
         }
-        const known = new Map(state.index.children(directory!).map((entry) => [entry.path, entry]));
+        const known = new Map(this.#childrenOf(directory!).map((entry) => [entry.path, entry]));
         const enter: TreePath[] = [];
-        for (const name of names) {
+        for (const { name, stat } of listed) {
           if (name === STATE_DIRECTORY) continue;
           const fault = nameFault(name);
           const path = childOf(directory!, name);
@@ -215,9 +231,12 @@ class Pass {
             this.#report(new PathError(path, fault), path);
             continue;
           }
-          const before = known.get(path);
+          const seen = known.get(path);
           known.delete(path);
-          if (this.#judge(anchor, path, before) !== undefined) enter.push(path);
+          const judged = seen !== undefined && this.#isStill(path, seen, stat)
+            ? this.#pass(path, stat as Stat)
+            : this.#judge(anchor, path, seen && state.index.get(path), { stat, lookedAt });
+          if (judged !== undefined) enter.push(path);
         }
         for (const entry of known.values()) {
           if (!this.#isIgnored(entry.path, entry.kind === "directory")) this.#gone.add(entry.path);
@@ -228,6 +247,27 @@ class Pass {
       await this.#flushIfFull();
       if (clock.now() - this.#lastTurn > TURN_MS) await this.#turn();
     }
+  }
+
+  /** Whether nothing at all happened to an entry, and it is not to be left out by now. */
+  #isStill(path: TreePath, seen: SeenEntry, stat: Stat | FilesyncError): boolean {
+    return !(stat instanceof FilesyncError) && isUnchanged(seen, stat) &&
+      !this.#isIgnored(path, seen.kind === "directory");
+  }
+
+  /** Passes by an entry to which nothing happened. */
+  #pass(path: TreePath, { kind, size }: Stat): "known" | undefined {
+    this.#options.state.dropProblem(path);
+    if (kind === "directory") return "known";
+    if (kind === "file") {
+      this.#progress.files++;
+      this.#progress.bytes += size;
+    }
+  }
+
+  #childrenOf(directory: TreePath): SeenEntry[] {
+    if (this.#inMemory === undefined) return this.#options.state.index.children(directory);
+    return this.#inMemory.get(directory) ?? [];
   }
 
   /** Records what is left, then replacements, then removals. */
@@ -246,10 +286,12 @@ class Pass {
    *
    * @returns For a directory that can be looked into, whether it appeared or was known.
    */
-  #judge(anchor: Anchor, path: TreePath, before: IndexedEntry | undefined): "appeared" | "known" | undefined {
-    const { clock } = this.#options;
-    const lookedAt = clock.now();
-    const stat = standingAt(anchor, path);
+  #judge(
+    anchor: Anchor,
+    path: TreePath,
+    before: IndexedEntry | undefined,
+    { stat, lookedAt }: Sight = lookAt(anchor, path, this.#options.clock),
+  ): "appeared" | "known" | undefined {
     if (stat instanceof FilesyncError) {
       this.#report(stat, path);
       return undefined;
@@ -469,6 +511,7 @@ class Pass {
 
   #move(from: TreePath, path: TreePath): void {
     const { state } = this.#options;
+    this.#inMemory = undefined;
     const fresh = state.foreignWithin(path).length === 0;
     this.#record([{ type: "move", path, from }], () => state.index.move(from, path), fresh);
     this.#gone.delete(from);
@@ -525,6 +568,7 @@ class Pass {
 
   #remove(path: TreePath): void {
     const { state } = this.#options;
+    this.#inMemory = undefined;
     const foreign = state.foreignWithin(path);
     const ours: TreePath[] = foreign.length === 0 ? [path] : state.index.pathsWithin(path)
       // Deepest first; what holds something that is not ours must stay.
@@ -569,6 +613,11 @@ class Pass {
     await new Promise((resolve) => setTimeout(resolve, 0));
     this.#lastTurn = this.#options.clock.now();
   }
+}
+
+function lookAt(anchor: Anchor, path: TreePath, clock: Clock): Sight {
+  const lookedAt = clock.now();
+  return { stat: standingAt(anchor, path), lookedAt };
 }
 
 /** What stands at `path`, or why that cannot be told. */

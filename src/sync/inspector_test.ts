@@ -4,7 +4,7 @@ import { SourceBench, type SourceBenchOptions } from "../../tests/support/source
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { directory, file, link, makeTree, type TreeSpec } from "../../tests/support/trees.ts";
 import { FilesyncError } from "../core/errors.ts";
-import type { TreePath } from "../core/path.ts";
+import { childOf, type TreePath } from "../core/path.ts";
 import { RULE_FILE } from "../files/ignore_rules.ts";
 import type { Anchor, TreeRoot } from "../files/tree_root.ts";
 
@@ -399,16 +399,21 @@ Deno.test("lookAtAll() leaves pipes and sockets out, and says so", async () => {
 function spoiledRoot(
   isSpoiled: (method: keyof Anchor, path: string) => boolean,
 ): (root: TreeRoot) => TreeRoot {
+  const refusal = (method: string, path: string) =>
+    new FilesyncError({ code: "permission", operation: `${method} "${path}"`, reason: "no" });
   const wrap = (anchor: Anchor) =>
     new Proxy(anchor, {
       get(target, name) {
         const value = Reflect.get(target, name);
         if (typeof value !== "function") return value;
-        return (path: string, ...rest: unknown[]) => {
-          if (typeof name === "string" && isSpoiled(name as keyof Anchor, path)) {
-            throw new FilesyncError({ code: "permission", operation: `${name} "${path}"`, reason: "no" });
-          }
-          return value.call(target, path, ...rest);
+        return (path: TreePath, ...rest: unknown[]) => {
+          if (typeof name === "string" && isSpoiled(name as keyof Anchor, path)) throw refusal(name, path);
+          const result = value.call(target, path, ...rest);
+          if (name !== "listWithStats") return result;
+          return (result as ReturnType<Anchor["listWithStats"]>).map(({ name, stat }) => {
+            const child = childOf(path, name);
+            return { name, stat: isSpoiled("lstat", child) ? refusal("lstat", child) : stat };
+          });
         };
       },
     });
@@ -426,7 +431,7 @@ function spoiledRoot(
 
 Deno.test("lookAtAll() judges nothing gone below a directory that it cannot list", async () => {
   let spoiled = false;
-  const wrapRoot = spoiledRoot((method, path) => spoiled && method === "list" && path === "d");
+  const wrapRoot = spoiledRoot((method, path) => spoiled && method === "listWithStats" && path === "d");
   using scene = await Scene.of({ d: { f: "a", e: { g: "b" } }, h: "c", ...BALLAST }, { wrapRoot });
   spoiled = true;
   sh("rm d/f d/e/g h", scene.source);

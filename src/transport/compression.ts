@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { FilesyncError } from "../core/errors.ts";
 
 /** The content coding of compressed bodies, as in RFC 9110. */
@@ -22,8 +21,9 @@ const FAST_LINK = 120_000;
 const TELLING_BYTES = 64 << 10;
 
 /** `body` compressed, or `undefined` when it does not shrink. */
-export function compress(body: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+export async function compress(body: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (body.length < LEAST_BYTES) return undefined;
+  const { constants, zstdCompressSync } = await zlib();
   const packed = zstdCompressSync(body, { params: { [constants.ZSTD_c_compressionLevel]: LEVEL } });
   return packed.length < 0.95 * body.length ? new Uint8Array(packed) : undefined;
 }
@@ -34,7 +34,8 @@ export function compress(body: Uint8Array): Uint8Array<ArrayBuffer> | undefined 
  * @param most Most bytes that it may have.
  * @throws {FilesyncError} `too-large` when it has more; `bad-request` when it is no such body.
  */
-export function decompress(packed: Uint8Array, most: number): Uint8Array<ArrayBuffer> {
+export async function decompress(packed: Uint8Array, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  const { zstdDecompressSync } = await zlib();
   try {
     return new Uint8Array(zstdDecompressSync(packed, { maxOutputLength: most }));
   } catch (cause) {
@@ -47,6 +48,11 @@ export function decompress(packed: Uint8Array, most: number): Uint8Array<ArrayBu
       cause,
     });
   }
+}
+
+/** Loaded when it is needed: that takes as long as comparing a small tree. */
+function zlib(): Promise<typeof import("node:zlib")> {
+  return import("node:zlib");
 }
 
 /** Learns how fast a link is, and so whether bodies are worth compressing. */

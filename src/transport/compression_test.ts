@@ -1,26 +1,26 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { randomBytes } from "../../tests/support/bytes.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { compress, decompress, LinkSpeed } from "./compression.ts";
 
 const TEXT = new TextEncoder().encode("the same line again and again\n".repeat(1_000));
 
-Deno.test("compress() shrinks what can be shrunk, and decompress() gives it back", () => {
-  const packed = compress(TEXT)!;
+Deno.test("compress() shrinks what can be shrunk, and decompress() gives it back", async () => {
+  const packed = (await compress(TEXT))!;
   assert(packed.length < TEXT.length / 10);
-  assertEquals(decompress(packed, TEXT.length), TEXT);
+  assertEquals(await decompress(packed, TEXT.length), TEXT);
 });
 
-Deno.test("compress() leaves alone what is short or does not shrink", () => {
-  assertEquals(compress(TEXT.subarray(0, 200)), undefined);
-  assertEquals(compress(randomBytes(1, 100_000)), undefined);
+Deno.test("compress() leaves alone what is short or does not shrink", async () => {
+  assertEquals(await compress(TEXT.subarray(0, 200)), undefined);
+  assertEquals(await compress(randomBytes(1, 100_000)), undefined);
 });
 
-Deno.test("decompress() refuses more bytes than are wanted, and what is no Zstandard", () => {
-  const bomb = compress(new Uint8Array(10 << 20))!;
-  assertEquals(assertThrows(() => decompress(bomb, 1 << 20), FilesyncError).code, "too-large");
+Deno.test("decompress() refuses more bytes than are wanted, and what is no Zstandard", async () => {
+  const bomb = (await compress(new Uint8Array(10 << 20)))!;
+  assertEquals((await assertRejects(() => decompress(bomb, 1 << 20), FilesyncError)).code, "too-large");
   for (const junk of [randomBytes(2, 1_000), new Uint8Array(9)]) {
-    assertEquals(assertThrows(() => decompress(junk, 1 << 20), FilesyncError).code, "bad-request");
+    assertEquals((await assertRejects(() => decompress(junk, 1 << 20), FilesyncError)).code, "bad-request");
   }
 });
 
