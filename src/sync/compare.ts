@@ -6,7 +6,7 @@
  * @module
  */
 import { type Action, actionFor, dependOnEachOther, type MoveAction, pathsOf } from "../core/action.ts";
-import { type Entry, sameContent, sameEntry } from "../core/entry.ts";
+import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import type { Receiver } from "../transport/receiver.ts";
@@ -40,11 +40,17 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
   const inTheWay: Entry[] = [];
   /** Where room is made: nothing stands there, or below, once that is done. */
   const cleared = new Set<TreePath>();
+  let bases: FileEntry[] = [];
   let actions: { action: Action; fresh: boolean }[] = [];
   const flush = () => {
     queue.add(actions);
     result.queued += actions.length;
     actions = [];
+  };
+  /** Whatever comes there can be told by it. */
+  const rememberBases = () => {
+    index.transaction(() => bases.forEach((held) => state.rememberBase(held.path, held)));
+    bases = [];
   };
   const makeRoom = (seen: Entry) => {
     // A move to below waits for what cannot be made. Its origin goes, and all is put instead.
@@ -61,6 +67,8 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
   for await (const [seen, held] of pairs(index.entries(), receiver.tree())) {
     if (held !== undefined) result.entries++;
     if (seen !== undefined && held !== undefined && sameEntry(seen, held)) continue;
+    if (held?.kind === "file" && (seen === undefined || !sameContent(seen, held))) bases.push(held);
+    if (bases.length >= GROUP) rememberBases();
     if (seen === undefined) {
       const known = queue.about(held.path)
         // What waits to be put above has no say in what is below.
@@ -81,7 +89,6 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
     } else if (known.some(mayPass)) {
       result.undecided++;
     } else if (known.length === 0) {
-      if (held?.kind === "file" && !sameContent(seen, held)) state.rememberBase(held.path, held);
       actions.push(...toEqual(seen, held).map((action) => ({ action, fresh: held === undefined })));
     }
     if (actions.length >= GROUP) flush();
@@ -96,6 +103,7 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
     }
   }
   flush();
+  rememberBases();
   state.setForeign(result.foreign);
   return result;
 }

@@ -1,16 +1,21 @@
 /**
  * Gives a receiver the content that it lacks, and nothing else: asks for digests
- * first, then for the chunks of what is not there as a whole. Small files travel with
- * their action; of bigger ones the missing chunks are staged before.
+ * first. What replaces another content is told by that one, as a delta. Otherwise small files
+ * travel with their action; of bigger ones the receiver is asked for the chunks that it lacks, and
+ * those are staged before.
  *
  * @module
  */
 import type { PutAction } from "../core/action.ts";
 import { type Chunk, type Manifest, PACKED_CHUNK_BYTES, unpackManifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
+import type { TreePath } from "../core/path.ts";
 import type { TreeRoot } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
+import type { QueuedAction } from "../queue/action_queue.ts";
 import type { ContentNeed, ContentOffer, Receiver, ReceiverInfo } from "../transport/receiver.ts";
+import { deltaOf, type DeltaPlan, DeltaPlanner } from "./delta_planner.ts";
+import type { Base } from "./source_state.ts";
 import { openContent, SourceChangedError, type SourceContent } from "./source_reader.ts";
 
 /** Bytes of content sent with one request: enough to hide a round trip, few enough to be lost. */
@@ -32,6 +37,8 @@ export interface ContentSupplyOptions {
   root: () => TreeRoot;
   /** What was seen in the source. */
   index: TreeIndex;
+  /** What the receiver holds at a path. */
+  baseOf: (path: TreePath) => Base | undefined;
   /** Told of content that has been staged. */
   onStaged: (bytes: number, put: PutAction) => void;
 }
@@ -39,6 +46,7 @@ export interface ContentSupplyOptions {
 /** See the module's comment. Batches that need the same content wait for each other: none is sent twice. */
 export class ContentSupply {
   readonly #options: ContentSupplyOptions;
+  readonly #planner: DeltaPlanner;
   /** Content that batches under way supply, with the end of each batch. */
   readonly #underWay = new Map<Digest, Promise<void>>();
   /** All that a receiver holds which was empty when we came; `undefined` when it must be asked. */
@@ -46,6 +54,7 @@ export class ContentSupply {
 
   constructor(options: ContentSupplyOptions) {
     this.#options = options;
+    this.#planner = new DeltaPlanner(options);
   }
 
   /** Takes note of who the content is for. */
@@ -54,12 +63,13 @@ export class ContentSupply {
   }
 
   /**
-   * Begins to supply the content of `puts`; dispose of the result when they are applied.
+   * Begins to supply the content of what `batch` puts; dispose of the result when that is applied.
    *
-   * @param most Most offers in one request.
+   * @param most Most items in one request.
    * @throws {FilesyncError} Whatever the receiver throws.
    */
-  async begin(puts: readonly PutAction[], most: number): Promise<BatchSupply> {
+  async begin(batch: readonly QueuedAction[], most: number): Promise<BatchSupply> {
+    const puts = batch.flatMap(({ action }) => action.type === "put" ? [action] : []);
     const sizes = new Map(puts.map(({ digest, size }) => [digest, size]));
     const digests = [...sizes.keys()];
     for (let other = this.#otherWith(digests); other !== undefined; other = this.#otherWith(digests)) {
@@ -72,8 +82,10 @@ export class ContentSupply {
       resolve();
     };
     try {
-      const needs = await this.#needsOf(sizes, most);
-      return new BatchSupply(this.#options, needs, end, (digest) => this.#keepInMind(digest));
+      const needs = await this.#needsOfWholes(sizes, most);
+      const plans = await this.#plan(batch, needs, most);
+      await this.#askForParts(sizes, needs, plans, most);
+      return new BatchSupply(this.#options, needs, plans, end, (digest) => this.#keepInMind(digest));
     } catch (error) {
       end();
       throw error;
@@ -86,16 +98,44 @@ export class ContentSupply {
     return shared === undefined ? undefined : this.#underWay.get(shared);
   }
 
-  async #needsOf(sizes: ReadonlyMap<Digest, number>, most: number): Promise<Map<Digest, ContentNeed>> {
+  async #needsOfWholes(sizes: ReadonlyMap<Digest, number>, most: number): Promise<Map<Digest, ContentNeed>> {
     const wholes = [...sizes].map(([digest, size]): ContentOffer => ({ digest, size }));
-    const needs = this.#held === undefined ? await this.#check(wholes, most) : this.#needsByHeart(wholes);
-    // The list of its chunks is worth sending only for content that is not there as a whole. A small file is its only chunk.
-    const parts = wholes.flatMap(({ digest, size }): ContentOffer[] => {
-      if (needs.get(digest) === "nothing" || (this.#held !== undefined && size <= INLINE_BYTES)) return [];
+    return this.#held === undefined
+      ? await check(this.#options.receiver, wholes, most)
+      : this.#needsByHeart(wholes);
+  }
+
+  /** Plans deltas for what is tried for the first time: when one did not work, the content itself is sent. */
+  #plan(
+    batch: readonly QueuedAction[],
+    needs: ReadonlyMap<Digest, ContentNeed>,
+    most: number,
+  ): Promise<Map<Digest, DeltaPlan>> {
+    const { isNear } = this.#options.receiver;
+    const puts = batch.flatMap(({ action, attempts }) =>
+      action.type === "put" && attempts <= 1 && needs.get(action.digest) === "whole" &&
+        (!isNear || action.size > INLINE_BYTES)
+        ? [action]
+        : []
+    );
+    return this.#planner.plan(puts, most);
+  }
+
+  /** Asks which chunks are lacking of what is not there as a whole, nor told by another content. */
+  async #askForParts(
+    sizes: ReadonlyMap<Digest, number>,
+    needs: Map<Digest, ContentNeed>,
+    plans: ReadonlyMap<Digest, DeltaPlan>,
+    most: number,
+  ): Promise<void> {
+    const offers = [...sizes].flatMap(([digest, size]): ContentOffer[] => {
+      if (needs.get(digest) === "nothing" || plans.has(digest)) return [];
+      if (this.#held !== undefined && size <= INLINE_BYTES) return [];
       const manifest = manifestOf(this.#options.index, digest);
+      // A small file is its only chunk.
       return manifest.length > 1 ? [{ digest, size, manifest }] : [];
     });
-    return new Map([...needs, ...await this.#check(parts, most)]);
+    for (const [digest, need] of await check(this.#options.receiver, offers, most)) needs.set(digest, need);
   }
 
   /** What a receiver that was empty lacks of whole contents. */
@@ -108,21 +148,34 @@ export class ContentSupply {
     // By now asking costs less than remembering.
     if (this.#held?.size === MOST_HELD) this.#held = undefined;
   }
+}
 
-  async #check(offers: ContentOffer[], most: number): Promise<Map<Digest, ContentNeed>> {
-    const needs = new Map<Digest, ContentNeed>();
-    for (const group of groups(offers, most)) {
-      const answers = await this.#options.receiver.check(group);
-      group.forEach(({ digest }, i) => needs.set(digest, answers[i]));
-    }
-    return needs;
+async function check(
+  receiver: Receiver,
+  offers: ContentOffer[],
+  most: number,
+): Promise<Map<Digest, ContentNeed>> {
+  const needs = new Map<Digest, ContentNeed>();
+  for (const group of groups(offers, most)) {
+    const answers = await receiver.check(group);
+    group.forEach(({ digest }, i) => needs.set(digest, answers[i]));
   }
+  return needs;
+}
+
+/** What travels with the action that puts it: a whole content, or how to make it from another. */
+export interface Parcel {
+  kind: "content" | "delta";
+  data: Uint8Array<ArrayBuffer>;
 }
 
 /** The content of one batch. */
 export class BatchSupply implements Disposable {
   readonly #options: ContentSupplyOptions;
   readonly #needs: Map<Digest, ContentNeed>;
+  readonly #plans: Map<Digest, DeltaPlan>;
+  /** What is ready to travel. */
+  readonly #parcels = new Map<Digest, Parcel>();
   readonly #sent = new Map<Digest, number>();
   /** Chunks that are there since this batch staged them. */
   readonly #staged = new Set<Digest>();
@@ -132,11 +185,13 @@ export class BatchSupply implements Disposable {
   constructor(
     options: ContentSupplyOptions,
     needs: Map<Digest, ContentNeed>,
+    plans: Map<Digest, DeltaPlan>,
     end: () => void,
     onHeld: (digest: Digest) => void,
   ) {
     this.#options = options;
     this.#needs = needs;
+    this.#plans = plans;
     this.#end = end;
     this.#onHeld = onHeld;
   }
@@ -144,13 +199,14 @@ export class BatchSupply implements Disposable {
   /** Whether the content of `put` goes along with it. */
   travelsInline(put: PutAction): boolean {
     const need = this.#needs.get(put.digest) ?? "nothing";
-    if (typeof need === "string") return need === "whole";
+    if (need === "nothing") return false;
+    if (need === "whole" || this.#parcels.has(put.digest)) return true;
     const missing = this.#missingBytes(put.digest, need);
     return put.size <= INLINE_BYTES && missing > 0 && missing * 4 > put.size * 3;
   }
 
   /**
-   * Stages what is missing of a file that does not travel inline.
+   * Stages what is missing of a file that does not travel inline, unless it can be told by a delta.
    *
    * @returns `false` when the content was not seen in the source any more: then another action is queued for the path.
    * @throws {SourceError} When the file cannot be read as it was seen.
@@ -158,6 +214,12 @@ export class BatchSupply implements Disposable {
    * @throws {DOMException} When `signal` aborts, after what is under way has ended.
    */
   async stage(put: PutAction, signal: AbortSignal): Promise<boolean> {
+    const plan = this.#plans.get(put.digest);
+    if (plan !== undefined && put.size > INLINE_BYTES) {
+      if (await this.#pack(put, plan) === undefined) return false;
+      if (this.#parcels.has(put.digest)) return true;
+      await this.#askForParts(put);
+    }
     const need = this.#needs.get(put.digest) ?? "nothing";
     if (typeof need === "string" || need.length === 0 || this.travelsInline(put)) return true;
     using content = this.#open(put);
@@ -173,19 +235,21 @@ export class BatchSupply implements Disposable {
   }
 
   /**
-   * The content of a file that travels inline.
+   * What travels with `put`, the same until it has {@linkcode arrived}.
    *
    * @returns `undefined` when it was not seen in the source any more: then another action is queued for the path.
    * @throws {SourceError} When the file cannot be read as it was seen.
    */
-  read(put: PutAction): Uint8Array<ArrayBuffer> | undefined {
-    using content = this.#open(put);
-    return content?.piece(0, { digest: put.digest, length: put.size });
+  async parcel(put: PutAction): Promise<Parcel | undefined> {
+    const ready = this.#parcels.get(put.digest);
+    if (ready !== undefined) return ready;
+    return await this.#pack(put, this.#plans.get(put.digest)) ?? undefined;
   }
 
-  /** Notes that the content of `put` went along with it, and is there now. */
+  /** Notes that the parcel of `put` went along with it, and is there now. */
   arrived(put: PutAction): void {
-    this.#sent.set(put.digest, put.size);
+    this.#sent.set(put.digest, this.#parcels.get(put.digest)?.data.length ?? 0);
+    this.#parcels.delete(put.digest);
     this.#needs.set(put.digest, "nothing");
   }
 
@@ -199,6 +263,31 @@ export class BatchSupply implements Disposable {
 
   [Symbol.dispose](): void {
     this.#end();
+  }
+
+  /**
+   * Makes the parcel of `put`.
+   *
+   * @returns `undefined` when it was not seen in the source any more; `null` when a delta of something
+   * big would not spare enough.
+   */
+  async #pack(put: PutAction, plan: DeltaPlan | undefined): Promise<Parcel | undefined | null> {
+    using content = this.#open(put);
+    if (content === undefined) return undefined;
+    const delta = plan && await deltaOf(put, plan, content, REQUEST_BYTES);
+    this.#plans.delete(put.digest);
+    if (delta === undefined && put.size > INLINE_BYTES) return null;
+    const parcel: Parcel = delta === undefined
+      ? { kind: "content", data: content.piece(0, { digest: put.digest, length: put.size }) }
+      : { kind: "delta", data: delta };
+    this.#parcels.set(put.digest, parcel);
+    return parcel;
+  }
+
+  async #askForParts({ digest, size }: PutAction): Promise<void> {
+    const { receiver, index } = this.#options;
+    const [need] = await receiver.check([{ digest, size, manifest: manifestOf(index, digest) }]);
+    this.#needs.set(digest, need);
   }
 
   #open(put: PutAction): SourceContent | undefined {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type Action, type PutAction } from "../core/action.ts";
+import type { Action } from "../core/action.ts";
 import { backoffDelay } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
@@ -18,7 +18,7 @@ import { sha256 } from "../hashing/sha256.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import type { Receiver, ReceiverInfo } from "../transport/receiver.ts";
 import { compareWithReceiver } from "./compare.ts";
-import { type BatchSupply, ContentSupply, REQUEST_BYTES } from "./content_supply.ts";
+import { type BatchSupply, ContentSupply, type Parcel, REQUEST_BYTES } from "./content_supply.ts";
 import type { OnPushEvent, PushTotals } from "./push_event.ts";
 import { SequenceTracker } from "./sequence_tracker.ts";
 import { SourceChangedError, SourceError } from "./source_reader.ts";
@@ -112,6 +112,7 @@ export class Sender {
       receiver: options.receiver,
       root: options.root,
       index: options.state.index,
+      baseOf: (path) => options.state.baseOf(path),
       onStaged: (bytes, { path }) => {
         this.#totals.sentBytes += bytes;
         this.#progress(path);
@@ -138,7 +139,8 @@ export class Sender {
    * @throws {FilesyncError} When the receiver refuses us for good, or was out of reach for too long.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
+    const { clock, random, state } = this.#options;
+    state.forgetIdleBases();
     try {
       for (let failures = 0; !signal.aborted;) {
         try {
@@ -336,8 +338,7 @@ export class Sender {
   async #send(batch: QueuedAction[], signal: AbortSignal): Promise<void> {
     let rest = batch;
     try {
-      const puts = batch.flatMap(({ action }) => action.type === "put" ? [action] : []);
-      using supply = await this.#supply.begin(puts, this.#limits.maxBatchItems);
+      using supply = await this.#supply.begin(batch, this.#limits.maxBatchItems);
       rest = await this.#stage(batch, supply, signal);
       while (rest.length > 0) {
         signal.throwIfAborted();
@@ -364,28 +365,29 @@ export class Sender {
 
   /** Applies as many of `actions` as fit into one request; returns the others. */
   async #applyNext(actions: QueuedAction[], supply: BatchSupply): Promise<QueuedAction[]> {
-    const contents = new Map<Digest, Uint8Array<ArrayBuffer>>();
+    const parcels = new Map<Digest, Parcel>();
     const taken: QueuedAction[] = [];
     let room = Math.min(REQUEST_BYTES, this.#limits.maxBatchBytes);
     let at = 0;
     for (; at < actions.length && taken.length < this.#limits.maxBatchItems; at++) {
       const { action } = actions[at];
-      if (action.type === "put" && !contents.has(action.digest) && supply.travelsInline(action)) {
-        if (taken.length > 0 && action.size > room) break;
-        const isThere = await this.#unlessSourceFails(actions[at], () => {
-          const content = supply.read(action);
-          if (content !== undefined) contents.set(action.digest, content);
-          return content !== undefined;
+      if (action.type === "put" && !parcels.has(action.digest) && supply.travelsInline(action)) {
+        let parcel: Parcel | undefined;
+        const isThere = await this.#unlessSourceFails(actions[at], async () => {
+          parcel = await supply.parcel(action);
+          return parcel !== undefined;
         });
         if (!isThere) continue;
-        room -= action.size;
+        if (taken.length > 0 && parcel!.data.length > room) break;
+        parcels.set(action.digest, parcel!);
+        room -= parcel!.data.length;
       }
       taken.push(actions[at]);
     }
     const rest = actions.slice(at);
     if (taken.length === 0) return rest;
     try {
-      await this.#apply(taken, contents, supply);
+      await this.#apply(taken, parcels, supply);
     } catch (error) {
       this.#giveBack(taken, toFilesyncError("apply changes", error));
       if (this.#info === undefined) {
@@ -422,7 +424,7 @@ export class Sender {
 
   async #apply(
     taken: QueuedAction[],
-    contents: Map<Digest, Uint8Array<ArrayBuffer>>,
+    parcels: Map<Digest, Parcel>,
     supply: BatchSupply,
   ): Promise<void> {
     const { receiver, state } = this.#options;
@@ -430,11 +432,14 @@ export class Sender {
     const { before, after, results } = await receiver.apply({
       key: this.#keyOf(taken),
       actions: taken.map(({ action }) => action),
-      contents,
+      contents: dataOf("content", parcels),
+      deltas: dataOf("delta", parcels),
     });
     this.#losses = 0;
     for (const { action } of taken) {
-      if (action.type === "put" && contents.delete(action.digest)) this.#arrived(action, supply);
+      if (action.type !== "put") continue;
+      this.#totals.sentBytes += parcels.get(action.digest)?.data.length ?? 0;
+      if (parcels.delete(action.digest)) supply.arrived(action);
     }
     this.#sequence.add(before, after);
     const done: number[] = [];
@@ -482,11 +487,6 @@ export class Sender {
     else queue.retry([id], problem);
     const isRoutine = problem.code === "content-missing" && attempts <= 1;
     if (!isRoutine) this.#options.onEvent({ type: "problem", problem: { ...problem, path: action.path } });
-  }
-
-  #arrived(put: PutAction, supply: BatchSupply): void {
-    supply.arrived(put);
-    this.#totals.sentBytes += put.size;
   }
 
   #tell(action: Action, supply: BatchSupply): void {
@@ -549,6 +549,15 @@ export class Sender {
       this.#stale || this.#sequence.hasGap ? "" : String(this.#sequence.known),
     );
   }
+}
+
+function dataOf(
+  kind: Parcel["kind"],
+  parcels: ReadonlyMap<Digest, Parcel>,
+): Map<Digest, Uint8Array<ArrayBuffer>> {
+  return new Map(
+    [...parcels].flatMap(([digest, parcel]) => parcel.kind === kind ? [[digest, parcel.data]] : []),
+  );
 }
 
 /** Whether something stands at `path`, as far as can be told. */

@@ -15,7 +15,7 @@ import { Mutex } from "../core/mutex.ts";
 import type { TreePath } from "../core/path.ts";
 import type { TreeRoot } from "../files/tree_root.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
-import type { BatchResult } from "../transport/receiver.ts";
+import type { Batch, BatchResult } from "../transport/receiver.ts";
 import type { PushEvent } from "./push_event.ts";
 import { Sender, type SenderOptions } from "./sender.ts";
 
@@ -809,5 +809,100 @@ Deno.test("run() waits while its own disk is full, and loses nothing", async () 
   scene.start();
   await scene.idle();
   assert(scene.eventsOf("notice").length > 0);
+  await assertSameTree(scene.source, scene.destination);
+});
+
+/** A destination whose files are older versions of the source's, and a sender that knows it. */
+async function edited(
+  before: Uint8Array<ArrayBuffer>,
+  edit: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
+): Promise<Scene> {
+  const scene = await Scene.inStep({ f: before });
+  // Small files are not worth a comparison with what is near.
+  Object.defineProperty(scene.receiver, "isNear", { value: false });
+  Deno.writeFileSync(`${scene.source}/f`, edit(before.slice()));
+  await scene.bench.look("f");
+  return scene;
+}
+
+function overwrite(at: number): (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> {
+  return (bytes) => {
+    bytes.set(new TextEncoder().encode("something else"), at);
+    return bytes;
+  };
+}
+
+for (const [what, size] of [["small", 20_000], ["big", 3_000_000]] as const) {
+  Deno.test(`run() sends what changed in a ${what} file, and nothing else of it`, async () => {
+    await using scene = await edited(randomBytes(1, size), overwrite(size / 2));
+    scene.start();
+    await scene.idle();
+    await assertSameTree(scene.source, scene.destination);
+    const { sentBytes } = scene.sender.totals;
+    assert(sentBytes > 0 && sentBytes < 1_500, `${sentBytes} bytes`);
+    assertEquals([scene.receiver.count("stage"), scene.receiver.count("manifestGroups")], [0, 0]);
+    assertEquals(scene.bench.state.baseOf("f" as TreePath), undefined);
+  });
+
+  Deno.test(`run() sends a ${what} file another way when its delta makes something else`, async () => {
+    await using scene = await edited(randomBytes(2, size), overwrite(0));
+    let deltas = 0;
+    scene.receiver.intercept = (call, forward) => {
+      const [batch] = call.args as [Batch];
+      if (call.method === "apply") {
+        for (const delta of batch.deltas?.values() ?? []) delta[delta.length - ++deltas] ^= 1;
+      }
+      return forward();
+    };
+    scene.start();
+    await scene.idle();
+    assertEquals(deltas, 1);
+    await assertSameTree(scene.source, scene.destination);
+    assertEquals(scene.eventsOf("problem"), []);
+  });
+}
+
+Deno.test("run() sends no delta of a small file to what is near, and none that spares nothing", async () => {
+  await using near = await Scene.inStep({ f: randomBytes(3, 20_000) });
+  Deno.writeFileSync(`${near.source}/f`, overwrite(0)(randomBytes(3, 20_000)));
+  await near.bench.look("f");
+  near.start();
+  await near.idle();
+  assertEquals([near.receiver.count("signatures"), near.sender.totals.sentBytes], [0, 20_000]);
+  await using other = await edited(randomBytes(4, 20_000), () => randomBytes(5, 20_000));
+  other.start();
+  await other.idle();
+  assertEquals([other.receiver.count("signatures"), other.sender.totals.sentBytes], [1, 20_000]);
+  await assertSameTree(other.source, other.destination);
+});
+
+Deno.test("run() stages what is new of a big file that has little in common with the old one", async () => {
+  await using scene = await edited(randomBytes(6, 3_000_000), (bytes) => {
+    bytes.set(randomBytes(7, 2_900_000));
+    return bytes;
+  });
+  scene.start();
+  await scene.idle();
+  assertEquals(scene.receiver.count("signatures"), 0);
+  assert(scene.receiver.count("stage") > 0);
+  await assertSameTree(scene.source, scene.destination);
+});
+
+Deno.test("run() compares manifests with a receiver that holds an old version of a big file", async () => {
+  const before = randomBytes(8, 3_000_000);
+  await using scene = await Scene.of({ f: overwrite(1_000_000)(before.slice()) }, { f: before });
+  scene.start();
+  await scene.idle();
+  await assertSameTree(scene.source, scene.destination);
+  assertEquals([scene.receiver.count("manifestGroups"), scene.receiver.count("stage")], [1, 0]);
+  assert(scene.sender.totals.sentBytes < 1_500, `${scene.sender.totals.sentBytes} bytes`);
+});
+
+Deno.test("run() sends a file as it is when what it was made of is gone at the receiver", async () => {
+  await using scene = await edited(randomBytes(9, 20_000), overwrite(5_000));
+  Deno.writeFileSync(`${scene.destination}/f`, randomBytes(10, 20_000));
+  scene.start();
+  await scene.idle();
+  assertEquals(scene.sender.totals.sentBytes, 20_000);
   await assertSameTree(scene.source, scene.destination);
 });

@@ -4,6 +4,7 @@ import type { Digest } from "../core/digest.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import type { OpenFile, TreeRoot } from "../files/tree_root.ts";
+import { chunkDigest } from "../hashing/chunk_digest.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 
@@ -35,6 +36,13 @@ export interface SourceContent extends Disposable {
    * @throws {SourceError} When they cannot be read.
    */
   piece(start: number, piece: ChunkRef): Uint8Array<ArrayBuffer>;
+  /**
+   * The bytes from `start` to `end`, whatever they are.
+   *
+   * @throws {SourceChangedError} When the file has fewer.
+   * @throws {SourceError} When they cannot be read.
+   */
+  bytes(start: number, end: number): Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -61,16 +69,22 @@ export function openContent(
       ? new SourceChangedError(path)
       : failure;
   }
+  const bytes = (start: number, end: number) => {
+    const data = new Uint8Array(end - start);
+    for (let at = 0; at < data.length;) {
+      const n = readFrom(file, data.subarray(at), start + at, path);
+      if (n === 0) throw new SourceChangedError(path);
+      at += n;
+    }
+    return data;
+  };
   return {
     path,
+    bytes,
     piece(start, { digest: expected, length }) {
-      const data = new Uint8Array(length);
-      for (let at = 0; at < length;) {
-        const n = readFrom(file, data.subarray(at), start + at, path);
-        if (n === 0) throw new SourceChangedError(path);
-        at += n;
-      }
-      if (sha256(data) !== expected) throw new SourceChangedError(path);
+      const data = bytes(start, start + length);
+      const actual = expected === digest ? sha256(data) : chunkDigest(data);
+      if (actual !== expected) throw new SourceChangedError(path);
       return data;
     },
     [Symbol.dispose]: () => file[Symbol.dispose](),

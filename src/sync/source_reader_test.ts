@@ -5,6 +5,7 @@ import { makeTree } from "../../tests/support/trees.ts";
 import type { Digest } from "../core/digest.ts";
 import type { FileEntry } from "../core/entry.ts";
 import type { TreePath } from "../core/path.ts";
+import { chunkDigest } from "../hashing/chunk_digest.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import { openContent, SourceChangedError } from "./source_reader.ts";
 
@@ -25,7 +26,7 @@ async function withSource(
 
 /** The piece `text`, which is of the content. */
 function piece(text: string) {
-  return { digest: sha256(encoder.encode(text)), length: text.length };
+  return { digest: chunkDigest(encoder.encode(text)), length: text.length };
 }
 
 Deno.test("openContent() gives pieces of a content", async () => {
@@ -36,6 +37,8 @@ Deno.test("openContent() gives pieces of a content", async () => {
     assertEquals(text(content.piece(6, piece("world"))), "world");
     assertEquals(text(content.piece(0, { digest, length: 11 })), "hello world");
     assertEquals(content.piece(0, piece("")).length, 0);
+    assertEquals(text(content.bytes(2, 7)), "llo w");
+    assertThrows(() => content.bytes(2, 12), SourceChangedError);
   });
 });
 

@@ -173,6 +173,11 @@ export class SourceState implements Disposable {
     };
   }
 
+  /** Forgets what the receiver held where nothing is queued: what was to come there never will. */
+  forgetIdleBases(): void {
+    this.index.sql("DELETE FROM bases WHERE path NOT IN (SELECT path FROM queue_actions)").run();
+  }
+
   /** Forgets what the receiver held at `paths`: it holds what was put there. */
   forgetBases(paths: Iterable<TreePath>): void {
     const forget = this.index.sql("DELETE FROM bases WHERE path = ?");

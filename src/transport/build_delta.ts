@@ -5,14 +5,14 @@ import { DescribeStream } from "../chunking/describe_stream.ts";
 import type { PutAction } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
 import type { TreePath } from "../core/path.ts";
-import type { Anchor, TempFile } from "../files/tree_root.ts";
+import type { Anchor, OpenFile, TempFile } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { openBase } from "./base_file.ts";
 import { contentMismatch, contentMissing } from "./content_faults.ts";
 import { turn, TURN_BYTES } from "./turn.ts";
 
-/** Most bytes read in one go. */
-const BLOCK_BYTES = 1 << 20;
+/** A read takes as long as copying so many bytes, however few it reads: there can be millions in one delta. */
+const READ_COST_BYTES = 16 << 10;
 
 /** Where a delta's base is looked for. */
 export interface DeltaSources {
@@ -42,34 +42,42 @@ export async function buildFromDelta(
   if (base === undefined) throw contentMissing(put);
   using file = base.file;
   if (delta.baseSize > file.stat.size) throw contentMissing(put);
-  const description = new DescribeStream(DEFAULT_CHUNKING, put.size);
+  using description = new DescribeStream(DEFAULT_CHUNKING, put.size);
 
-  /** Fills `room` with what comes `at` bytes after the start of the operation; gives the bytes, 0 at the end of the base. */
-  const fill = (operation: DeltaOperation, at: number, room: Uint8Array): number => {
-    if (operation.type === "copy") return file.read(room, operation.start + at);
-    room.set(operation.bytes.subarray(at, at + room.length));
-    return room.length;
-  };
-
+  let room = description.room();
+  let used = 0;
   let sinceTurn = 0;
+  const flush = () => {
+    temp.write(room.subarray(0, used));
+    description.take(room, used);
+    room = description.room();
+    used = 0;
+  };
   for (const operation of delta.operations()) {
     const length = operation.type === "copy" ? operation.length : operation.bytes.length;
     for (let at = 0; at < length;) {
-      const room = description.room().subarray(0, Math.min(length - at, BLOCK_BYTES));
-      const filled = fill(operation, at, room);
+      const filled = take(operation, at, room.subarray(used, used + length - at), file);
       if (filled === 0) throw contentMissing(put);
-      temp.write(room.subarray(0, filled));
-      description.take(room, filled);
       at += filled;
-      sinceTurn += filled;
+      used += filled;
+      if (used === room.length) flush();
+      sinceTurn += filled + READ_COST_BYTES;
       if (sinceTurn >= TURN_BYTES) {
         sinceTurn = 0;
         await turn();
       }
     }
   }
+  flush();
   const { digest, packedManifest } = description.end();
   if (digest === put.digest) return packedManifest;
   onStale(base.path, delta.base);
   throw contentMissing(put);
+}
+
+/** Fills `room` with what comes `at` bytes after the start of the operation; gives the bytes, 0 at the end of the base. */
+function take(operation: DeltaOperation, at: number, room: Uint8Array, base: OpenFile): number {
+  if (operation.type === "copy") return base.read(room, operation.start + at);
+  room.set(operation.bytes.subarray(at, at + room.length));
+  return room.length;
 }

@@ -93,6 +93,10 @@ export class HttpReceiver implements Receiver {
     this.#fetch = options.fetch ?? ((request) => fetch(request));
   }
 
+  get isNear(): boolean {
+    return !this.#link.isSlow;
+  }
+
   async open(): Promise<ReceiverInfo> {
     const { client, version } = this.#options;
     const hello = { protocol: PROTOCOL, client, version };
@@ -295,7 +299,7 @@ export class HttpReceiver implements Receiver {
   ): Promise<Response> {
     const { token, signal, onSent } = this.#options;
     const packed = type === FRAMES_TYPE && this.#link.isSlow && plain instanceof Uint8Array
-      ? compress(plain)
+      ? await compress(plain)
       : undefined;
     const body = packed ?? plain;
     const size = body?.length ?? 0;

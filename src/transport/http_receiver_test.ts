@@ -3,6 +3,7 @@ import { randomBytes } from "../../tests/support/bytes.ts";
 import { openSubject, serveTree, TOKEN } from "../../tests/support/subjects.ts";
 import { systemClock } from "../core/clock.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
+import { encodeFrames, FRAMES_TYPE } from "../core/frames.ts";
 import { parsePath } from "../core/path.ts";
 import { LINES_TYPE, PROBLEM_TYPE } from "../core/wire.ts";
 import { sha256 } from "../hashing/sha256.ts";
@@ -24,6 +25,10 @@ function clientOf(answer: (request: Request) => Response | Promise<Response>, op
 
 function json(value: unknown, init?: ResponseInit): Response {
   return Response.json(value, init);
+}
+
+function framed(body: Uint8Array<ArrayBuffer>): Response {
+  return new Response(body, { headers: { "content-type": FRAMES_TYPE } });
 }
 
 const welcome = {
@@ -49,6 +54,10 @@ const QUESTIONS: Record<string, (receiver: Receiver) => Promise<unknown>> = {
       actions: [{ type: "remove", path: parsePath("a") }],
       contents: new Map(),
     }),
+  signatures: (receiver) =>
+    receiver.signatures([{ content: sha256(new Uint8Array()), ranges: [], blockSize: 512 }]),
+  manifestGroups: (receiver) => receiver.manifestGroups({ path: parsePath("a") }),
+  groupChunks: (receiver) => receiver.groupChunks(sha256(new Uint8Array()), [0]),
   read: async (receiver) => await new Response(await receiver.read(parsePath("a"))).bytes(),
   history: (receiver) => receiver.history({}),
 };
@@ -65,6 +74,9 @@ const STRANGERS: Record<string, () => Response> = {
     new Response("<p>hello", { headers: { "content-type": "application/json" } }),
   "a page that says it is a list": () =>
     new Response("<p>hello\n\n", { headers: { "content-type": LINES_TYPE } }),
+  "bytes that say they are frames": () => framed(new Uint8Array(9)),
+  "no frames": () => framed(new Uint8Array()),
+  "another server's frame": () => framed(encodeFrames([{ header: { ok: true }, content: new Uint8Array() }])),
   "another server's object": () => json({ ok: true }),
   "null": () => json(null),
   "an empty list": () => json([]),
@@ -330,7 +342,7 @@ Deno.test("HttpReceiver puts what a client sends through a socket too", async ()
   const data = new Uint8Array(3 << 20).fill(5);
   await receiver.stage([{ digest: sha256(data), data }]);
   const { chunking } = await receiver.open();
-  assertMatch(chunking, /^fastcdc/);
+  assertMatch(chunking, /^vgear/);
   assertEquals((await failureOf(() => new HttpReceiver(server.url).open())).code, "unauthorized");
   assertEquals(
     (await failureOf(() => new HttpReceiver(server.url, { token: "x" }).open())).code,

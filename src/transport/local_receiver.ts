@@ -64,6 +64,7 @@ export interface LocalReceiverOptions {
 
 /** A directory of this machine that takes actions. See the module's comment. */
 export class LocalReceiver implements Receiver, AsyncDisposable {
+  readonly isNear = true;
   /** The directory. */
   readonly root: TreeRoot;
   /** Resolves when the index is up to date with the tree; everything but `close` is refused before. */

@@ -128,6 +128,8 @@ export interface HistoryQuery {
  * than it said it takes are refused with `too-large`.
  */
 export interface Receiver {
+  /** Whether content gets there faster than it could be compared: then a delta is worth it for big files only. */
+  readonly isNear: boolean;
   /** Says who it is; fails with `indexing` while the tree is still being read. */
   open(): Promise<ReceiverInfo>;
   /** Every entry of the tree, parents before their content. */

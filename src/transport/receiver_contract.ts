@@ -16,15 +16,21 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { wholeRegion } from "../chunking/changed_regions.ts";
+import { composeDelta, rangesToSign } from "../chunking/compose_delta.ts";
+import { DeltaBuilder } from "../chunking/delta.ts";
 import { describeBytes } from "../chunking/describe.ts";
+import { groupsOf, packGroups, rebuildOutline } from "../chunking/manifest_groups.ts";
+import { outlineOf } from "../chunking/outline.ts";
+import { signatureOf } from "../chunking/signature.ts";
 import type { Action, PutAction } from "../core/action.ts";
-import { type Chunk, unpackManifest } from "../core/chunk.ts";
+import { type Chunk, packManifest, unpackManifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
 import { parsePath, STATE_DIRECTORY } from "../core/path.ts";
 import { sha256 } from "../hashing/sha256.ts";
-import type { BatchResult, ContentOffer, Receiver } from "./receiver.ts";
+import { type BatchResult, type ContentOffer, MAX_SIGNED_BYTES, type Receiver } from "./receiver.ts";
 
 /** A receiver to be tested, and where its tree is. */
 export interface ReceiverSubject extends AsyncDisposable {
@@ -680,6 +686,168 @@ export function receiverContract(name: string, open: () => Promise<ReceiverSubje
     assertEquals(Deno.readFileSync(`${subject.directory}/a`), content);
   });
 
+  contract("signatures() gives those of the ranges, for every content that is here", async ({ receiver }) => {
+    const content = noise(11, 3_000_000);
+    await done(receiver, [putAction("small", "x"), putAction("empty", "")], ["x", ""]);
+    await push(receiver, "big", content);
+    const ranges = [{ start: 2_000_001, end: 2_999_999 }, { start: 0, end: 700 }, { start: 9, end: 9 }];
+    const signed = joined(
+      signatureOf(content.slice(2_000_001, 2_999_999), 640),
+      signatureOf(content.slice(0, 700), 640),
+    );
+    const x = { content: digestOf("x"), ranges: [{ start: 0, end: 1 }], blockSize: 64 };
+    const answers = await receiver.signatures([
+      { content: digestOf(content), ranges, blockSize: 640 },
+      { content: digestOf("nowhere"), ranges, blockSize: 640 },
+      x,
+      { ...x, content: digestOf(""), ranges: [] },
+      { ...x, content: digestOf(content), ranges: [{ start: 0, end: 3_000_000 }], blockSize: 1 << 20 },
+    ]);
+    assertEquals(answers, [
+      signed,
+      undefined,
+      signatureOf(bytesOf("x"), 64),
+      new Uint8Array(),
+      signatureOf(content, 1 << 20),
+    ]);
+    assertEquals(await receiver.signatures([]), []);
+  });
+
+  contract("signatures() refuses what cannot be, and more than it takes", async ({ receiver }) => {
+    await done(receiver, [putAction("a", "abc")], ["abc"]);
+    const { maxBatchItems } = await receiver.open();
+    const request = (end: number, blockSize = 512, start = 0) => ({
+      content: digestOf("abc"),
+      ranges: [{ start, end }],
+      blockSize,
+    });
+    const many = Array.from({ length: maxBatchItems + 1 }, () => ({ start: 0, end: 1 }));
+    await assertFails(() => receiver.signatures([request(4)]), "bad-range");
+    await assertFails(() => receiver.signatures([request(3, 0)]), "bad-request");
+    await assertFails(() => receiver.signatures([request(3, 2 ** 40)]), "bad-request");
+    await assertFails(() => receiver.signatures([request(MAX_SIGNED_BYTES), request(1)]), "too-large");
+    await assertFails(() => receiver.signatures([{ ...request(3), ranges: many }]), "too-large");
+    await assertFails(() => receiver.signatures(many.map(() => request(3))), "too-large");
+    assertEquals(
+      (await receiver.signatures([{ ...request(3), ranges: many.slice(1) }]))[0]!.length,
+      maxBatchItems * 5,
+    );
+  });
+
+  contract("signatures() has none of content that was changed behind its back", async (subject) => {
+    const { receiver, directory } = subject;
+    for (const change of ["truncated", "removed", "replaced by a link"]) {
+      await done(receiver, [putAction("a", `true ${change}`)], [`true ${change}`]);
+      const request = { content: digestOf(`true ${change}`), ranges: [{ start: 0, end: 9 }], blockSize: 512 };
+      assertEquals((await receiver.signatures([request]))[0]?.length, 5, change);
+      spoil(`${directory}/a`, change);
+      assertEquals(await receiver.signatures([request]), [undefined], change);
+      // Whoever else has it is asked in its place.
+      await done(receiver, [putAction("b", `true ${change}`)], [`true ${change}`]);
+      assertEquals((await receiver.signatures([request]))[0]?.length, 5, change);
+      await done(receiver, [removeAction("b")]);
+      await eventually(() => done(receiver, [removeAction("a")]).then(() => {}));
+    }
+  });
+
+  contract("manifestGroups() and groupChunks() tell the chunks of a content", async ({ receiver }) => {
+    const content = noise(12, 3_000_000);
+    const { offer, digest } = offerOf(content);
+    const packed = packManifest(offer.manifest!);
+    await push(receiver, "big", content);
+    const told = await receiver.manifestGroups({ digest });
+    assertEquals(told, { digest, size: 3_000_000, groups: packGroups(groupsOf(packed)) });
+    assertEquals(await receiver.manifestGroups({ path: parsePath("big") }), told);
+    const all = groupsOf(packed).map((_, position) => position);
+    const chunks = await receiver.groupChunks(digest, all);
+    assertEquals(rebuildOutline(groupsOf(packed), new Uint8Array(), chunks!, 3_000_000), outlineOf(packed));
+    assertEquals(await receiver.groupChunks(digest, []), new Uint8Array());
+
+    await done(receiver, [putAction("empty", ""), directoryAction("d")], [""]);
+    assertEquals((await receiver.manifestGroups({ path: parsePath("empty") }))?.groups, new Uint8Array());
+    assertEquals(await receiver.manifestGroups({ path: parsePath("d") }), undefined);
+    assertEquals(await receiver.manifestGroups({ path: parsePath("nowhere") }), undefined);
+    assertEquals(await receiver.manifestGroups({ digest: digestOf("nowhere") }), undefined);
+    assertEquals(await receiver.groupChunks(digestOf("nowhere"), [0]), undefined);
+    const { maxBatchItems } = await receiver.open();
+    await assertFails(() => receiver.groupChunks(digest, new Array(maxBatchItems + 1).fill(0)), "too-large");
+  });
+
+  contract("apply() makes content from a delta, in place, elsewhere, at many paths", async (subject) => {
+    const { receiver, directory } = subject;
+    const old = noise(13, 5_000_000);
+    const edits = [
+      joined(noise(14, 10), old),
+      joined(old.slice(4_000_000), noise(15, 100_000), old.slice(0, 4_000_000)),
+      old.slice(100, 3_000),
+      joined(old, old),
+      new Uint8Array(),
+    ];
+    for (const now of edits) {
+      await push(receiver, "old", old);
+      const paths = ["copy", "other/copy", "old"];
+      const actions = paths.map((path) => putAction(path, now));
+      const { results } = await applyDelta(receiver, actions, now, await deltaOf(receiver, old, now));
+      assertEquals(results, actions.map(() => ({ done: true as const })));
+      for (const path of paths) {
+        assertEquals(sha256(Deno.readFileSync(`${directory}/${path}`)), digestOf(now));
+      }
+      await assertTreeIsOnDisk(subject);
+      // Its chunks are known, as if they had been sent.
+      const told = await receiver.manifestGroups({ digest: digestOf(now) });
+      const manifest = packManifest(offerOf(now).offer.manifest!);
+      if (now.length > 1 << 20) assertEquals(told?.groups, packGroups(groupsOf(manifest)));
+    }
+  });
+
+  contract("apply() of a delta asks for the content when its base has changed", async (subject) => {
+    const { receiver, directory } = subject;
+    for (const change of ["rewritten", "truncated", "removed", "replaced by a link"]) {
+      const old = noise(16 + change.length, 200_000);
+      const now = joined(noise(17, 10), old);
+      await push(receiver, "old", old);
+      const delta = await deltaOf(receiver, old, now);
+      spoil(`${directory}/old`, change);
+      const actions = [putAction("new", now), putAction("other", now)];
+      const result = await applyDelta(receiver, actions, now, delta);
+      assertEquals(codesOf(result), ["content-missing", "content-missing"], change);
+      assertEquals(await receiver.entry(parsePath("new")), undefined);
+      await push(receiver, "new", now);
+      await eventually(() => assertTreeIsOnDisk(subject));
+      await done(receiver, [removeAction("new"), removeAction("old")]);
+    }
+    const delta = new DeltaBuilder();
+    delta.copy(0, 1);
+    const nowhere = delta.encode(digestOf("nowhere"));
+    const result = await applyDelta(receiver, [putAction("a", "n")], bytesOf("n"), nowhere);
+    assertEquals(codesOf(result), ["content-missing"]);
+  });
+
+  contract("apply() refuses deltas that make something else, the old file whole", async (subject) => {
+    const { receiver, directory } = subject;
+    const [old, now] = [noise(18, 10_000), noise(19, 10_000)];
+    const delta = (start: number, literal: number) => {
+      const builder = new DeltaBuilder();
+      builder.copy(start, 5_000);
+      builder.literal(now.slice(0, literal));
+      return builder.encode(digestOf(old));
+    };
+    const cases: [Uint8Array<ArrayBuffer>, ErrorCode][] = [
+      [delta(0, 5_000), "content-missing"],
+      [delta(5_001, 5_000), "content-missing"],
+      [delta(0, 4_999), "digest-mismatch"],
+      [delta(0, 5_000).slice(0, -1), "bad-request"],
+      [new Uint8Array(), "bad-request"],
+    ];
+    for (const [encoded, code] of cases) {
+      await done(receiver, [putAction("a", old)], [old]);
+      const result = await applyDelta(receiver, [putAction("a", now), directoryAction("d")], now, encoded);
+      assertEquals(codesOf(result), [code, undefined]);
+      assertEquals(Deno.readFileSync(`${directory}/a`), old);
+    }
+    await eventually(() => assertTreeIsOnDisk(subject));
+  });
+
   contract("stage() keeps none when one is not what its digest says", async ({ receiver }) => {
     const { offer, chunks } = offerOf(noise(10, 200_000));
     const wrong = { digest: chunks[1].digest, data: bytesOf("something else") };
@@ -814,6 +982,22 @@ async function push(receiver: Receiver, path: string, content: Uint8Array) {
     assertEquals(needs, ["content-missing"]);
   }
   fail(`"${path}" did not arrive however often it was offered`);
+}
+
+/** The delta that makes `now` from `old`, by signatures that the receiver gives; as a client makes it. */
+async function deltaOf(receiver: Receiver, old: Uint8Array, now: Uint8Array) {
+  const segments = wholeRegion(old.length, now.length);
+  const [blockSize, ranges, content] = [512, rangesToSign(segments), digestOf(old)];
+  const [signature] = await receiver.signatures([{ content, ranges, blockSize }]);
+  const read = (start: number, end: number) => now.subarray(start, end);
+  const delta = await composeDelta({ segments, signature: signature!, blockSize, read, most: Infinity });
+  return delta!.encode(content);
+}
+
+/** Applies actions with `delta`, which makes `now`. */
+function applyDelta(receiver: Receiver, actions: Action[], now: Uint8Array, delta: Uint8Array<ArrayBuffer>) {
+  const deltas = new Map([[digestOf(now), delta]]);
+  return receiver.apply({ key: crypto.randomUUID(), actions, contents: new Map(), deltas });
 }
 
 function codesOf({ results }: BatchResult): (ErrorCode | undefined)[] {

@@ -22,6 +22,7 @@ export function throttledReceiver(
   }
 
   return {
+    isNear: false,
     open: () => receiver.open(),
     tree: () => receiver.tree(),
     entry: (path) => receiver.entry(path),

@@ -45,20 +45,22 @@ Deno.test("throttledReceiver() lets the first go at once, and the next when it i
       key: "",
       actions: [{ type: "remove", path: parsePath("a") }],
       contents: new Map(chunks(10, 20).map(({ digest, data }) => [digest, data])),
+      deltas: new Map(chunks(70).map(({ digest, data }) => [digest, data])),
     }),
+    throttled.stage(chunks(1)),
     throttled.check([]),
   ]);
   await clock.advance(5_000);
   await all;
   assertEquals(
     calls,
-    [["check", 0], ["stage", 0], ["stage", 1_000], ["apply", 1_500]],
+    [["check", 0], ["stage", 0], ["stage", 1_000], ["apply", 1_500], ["stage", 1_600]],
   );
   // What was not used is not saved up.
   const late = Promise.all([throttled.stage(chunks(3_000)), throttled.stage(chunks(1))]);
   await clock.advance(10_000);
   await late;
-  assertEquals(calls.slice(4), [["stage", 5_000], ["stage", 8_000]]);
+  assertEquals(calls.slice(5), [["stage", 5_000], ["stage", 8_000]]);
 });
 
 Deno.test("throttledReceiver() stops waiting when it is told to end", async () => {

@@ -28,6 +28,10 @@ export class InterceptedReceiver implements Receiver {
     this.intercept = intercept;
   }
 
+  get isNear(): boolean {
+    return this.#inner.isNear;
+  }
+
   /** How often a method was called. */
   count(method: keyof Receiver): number {
     return this.calls.filter((call) => call.method === method).length;
@@ -46,6 +50,12 @@ export class InterceptedReceiver implements Receiver {
   entry: Receiver["entry"] = (path) => this.#call("entry", [path], () => this.#inner.entry(path));
   check: Receiver["check"] = (offers) => this.#call("check", [offers], () => this.#inner.check(offers));
   stage: Receiver["stage"] = (chunks) => this.#call("stage", [chunks], () => this.#inner.stage(chunks));
+  signatures: Receiver["signatures"] = (requests) =>
+    this.#call("signatures", [requests], () => this.#inner.signatures(requests));
+  manifestGroups: Receiver["manifestGroups"] = (name) =>
+    this.#call("manifestGroups", [name], () => this.#inner.manifestGroups(name));
+  groupChunks: Receiver["groupChunks"] = (...args) =>
+    this.#call("groupChunks", args, () => this.#inner.groupChunks(...args));
   apply: Receiver["apply"] = (batch) => this.#call("apply", [batch], () => this.#inner.apply(batch));
   read: Receiver["read"] = (...args) => this.#call("read", args, () => this.#inner.read(...args));
   history: Receiver["history"] = (query) => this.#call("history", [query], () => this.#inner.history(query));
