@@ -36,10 +36,71 @@ Deno.bench(
     }
   },
 );
-Deno.bench("list() and lstat()", { group: "list and lstat of 10k entries" }, () => {
-  using anchor = root.anchor();
-  for (const name of anchor.list(below)) anchor.lstat(childOf(below, name));
-});
+for (const tree of [root, checked]) {
+  Deno.bench(`list() and lstat() by ${tree.anchoring}`, { group: "list and lstat of 10k entries" }, () => {
+    using anchor = tree.anchor();
+    for (const name of anchor.list(below)) anchor.lstat(childOf(below, name));
+  });
+  Deno.bench(`listWithStats() by ${tree.anchoring}`, { group: "list and lstat of 10k entries" }, () => {
+    using anchor = tree.anchor();
+    anchor.listWithStats(below);
+  });
+}
+
+for (let d = 0; d < 500; d++) {
+  Deno.mkdirSync(`${directory}/walked/directory-${d}`, { recursive: true });
+  for (let i = 0; i < 20; i++) {
+    Deno.writeFileSync(`${directory}/walked/directory-${d}/file-${i}`, new Uint8Array());
+  }
+}
+for (const tree of [root, checked]) {
+  Deno.bench(`walk by ${tree.anchoring}`, { group: "walk of 10k files in 500 directories" }, () => {
+    const directories = [parsePath("walked")];
+    for (let at = directories.pop(); at !== undefined; at = directories.pop()) {
+      using anchor = tree.anchor();
+      for (const { name, stat } of anchor.listWithStats(at)) {
+        if (!(stat instanceof Error) && stat.kind === "directory") directories.push(childOf(at, name));
+      }
+    }
+  });
+}
+
+const small = new Uint8Array(4096);
+for (const tree of [root, checked]) {
+  Deno.bench(`create by ${tree.anchoring}`, { group: "write, place and remove 100 files of 4 KiB" }, () => {
+    using anchor = tree.anchor();
+    const places = Array.from({ length: 100 }, (_, i) => parsePath(`new-${i}`));
+    for (const path of places) {
+      const temp = anchor.createTemp();
+      temp.write(small);
+      temp.setAttributes({ mode: 0o644, mtime: 1_700_000_000_000 });
+      temp.close();
+      anchor.place(temp, path);
+    }
+    for (const path of places) anchor.removeFile(path);
+  });
+  Deno.bench(`openRead() and read() by ${tree.anchoring}`, { group: "open and read 1,000 files" }, () => {
+    using anchor = tree.anchor();
+    for (const name of names.slice(0, 1000)) {
+      using file = anchor.openRead(childOf(below, name));
+      file.read(small, 0);
+    }
+  });
+}
+
+for (const way of ["sync() of each", "syncFileSystem()"]) {
+  Deno.bench(way, { group: "100 files of 4 KiB onto the disk", n: 10 }, async (bench) => {
+    using anchor = root.anchor();
+    const temps = Array.from({ length: 100 }, () => anchor.createTemp());
+    for (const temp of temps) temp.write(small);
+    bench.start();
+    await (way === "sync() of each" || !root.canSyncFileSystem
+      ? Promise.all(temps.map((temp) => temp.sync()))
+      : root.syncFileSystem());
+    bench.end();
+    for (const temp of temps) temp.discard();
+  });
+}
 
 const paths = Array.from(
   { length: 100_000 },

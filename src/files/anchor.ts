@@ -1,11 +1,11 @@
 /** Everything that is done to a tree, by paths that are kept inside it. @module */
-import fs from "node:fs";
 import { permissionBits } from "../core/entry.ts";
 import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
-import { nameOf, parentOf, ROOT, type TreePath } from "../core/path.ts";
-import { descriptorPath, type Directories, DIRECTORY_FLAGS, Obstacle, stepTowards } from "./directories.ts";
-import { type OpenFile, openFile } from "./open_file.ts";
-import { type Stat, toStat } from "./stat.ts";
+import { childOf, nameOf, parentOf, ROOT, type TreePath } from "../core/path.ts";
+import { type Directories, Obstacle, stepTowards } from "./directories.ts";
+import type { Directory } from "./directory.ts";
+import type { OpenFile } from "./open_file.ts";
+import type { Listed, Stat } from "./stat.ts";
 import type { TempDirectory, TempFile } from "./temp_file.ts";
 
 /**
@@ -22,6 +22,12 @@ export interface Anchor extends Disposable {
   lstat(path: TreePath): Stat | undefined;
   /** The names in a directory, in no order and unchecked; bytes that are not Unicode come as U+FFFD. */
   list(path: TreePath): string[];
+  /**
+   * The names in a directory, as {@linkcode list} gives them, and what stands there; several
+   * times as fast as `lstat` for each. What went meanwhile is left out. What could not be
+   * looked at comes with the error that `lstat` would have thrown.
+   */
+  listWithStats(path: TreePath): Listed<FilesyncError>[];
   /** Where a symbolic link points. */
   readLink(path: TreePath): string;
   /** Opens a regular file for reading; refuses anything else, without waiting for a pipe's writer. */
@@ -55,13 +61,6 @@ export interface Anchor extends Disposable {
   createTemp(path?: TreePath): TempFile;
 }
 
-/**
- * `O_PATH`, which Node does not name: a handle on whatever stands at a path, without opening
- * it. It needs no permission on the file, waits for no pipe, and takes a link as it is.
- */
-const O_PATH = 0o10000000;
-const READ_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0);
-
 /** The {@linkcode Anchor} over any way to reach directories. */
 export class TreeAnchor implements Anchor {
   readonly #directories: Directories;
@@ -74,57 +73,57 @@ export class TreeAnchor implements Anchor {
 
   lstat(path: TreePath): Stat | undefined {
     try {
-      return toStat(Deno.lstatSync(this.#native(path)));
+      return this.#holder(path).stat(nameIn(path));
     } catch (error) {
-      const code = osCode(error);
-      if (code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP") return undefined;
+      if (error instanceof Obstacle) return undefined;
       throw failure("look at", path, error);
     }
   }
 
   list(path: TreePath): string[] {
-    return attempt("list", path, () => {
-      const names = Array.from(Deno.readDirSync(this.#directories.reach(path)), (entry) => entry.name);
-      if (!this.#directories.pinned) this.#directories.reach(path);
-      return names;
-    });
+    return attempt("list", path, () => this.#directories.reach(path).list());
+  }
+
+  listWithStats(path: TreePath): Listed<FilesyncError>[] {
+    const listed = attempt("list", path, () => this.#directories.reach(path).listWithStats());
+    for (const entry of listed) {
+      if (entry.stat instanceof Error) {
+        entry.stat = failure("look at", childOf(path, entry.name), entry.stat);
+      }
+    }
+    return listed as Listed<FilesyncError>[];
   }
 
   readLink(path: TreePath): string {
     return attempt("read the link", path, () => {
-      const native = this.#native(path);
-      if (!Deno.lstatSync(native).isSymlink) {
+      const [directory, name] = [this.#holder(path), nameIn(path)];
+      const stat = directory.stat(name);
+      if (stat !== undefined && stat.kind !== "symlink") {
         throw conflict("read the link", path, "it is not a symbolic link");
       }
-      try {
-        return Deno.readLinkSync(native);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.InvalidData)) throw error;
-        throw new FilesyncError({
-          code: "unsupported",
-          operation: `read the link ${quote(path)}`,
-          reason: "where it points is not valid Unicode",
-          hint: "Make it anew, or exclude it in .filesyncignore",
-          permanent: true,
-          cause: error,
-        });
-      }
+      const target = directory.readLink(name);
+      if (target !== undefined) return target;
+      throw new FilesyncError({
+        code: "unsupported",
+        operation: `read the link ${quote(path)}`,
+        reason: "where it points is not valid Unicode",
+        hint: "Make it anew, or exclude it in .filesyncignore",
+        permanent: true,
+      });
     });
   }
 
   openRead(path: TreePath): OpenFile {
     return attempt("read", path, () => {
-      const native = this.#native(path);
+      const [directory, name] = [this.#holder(path), nameIn(path)];
       // Looked at before, because opening a device can set it going; after, because it may be another.
-      requireFile(path, Deno.lstatSync(native));
-      const descriptor = fs.openSync(native, READ_FLAGS);
+      requireFile(path, directory.stat(name));
+      const file = directory.openRead(name, `read ${quote(path)}`);
       try {
-        const self = this.#directories.pinned ? descriptorPath(descriptor) : this.#recheck(path, descriptor);
-        const info = Deno.statSync(self);
-        requireFile(path, info);
-        return openFile(descriptor, self, toStat(info), `read ${quote(path)}`);
+        requireFile(path, file.stat);
+        return file;
       } catch (error) {
-        fs.closeSync(descriptor);
+        file[Symbol.dispose]();
         throw error;
       }
     });
@@ -132,14 +131,14 @@ export class TreeAnchor implements Anchor {
 
   makeDirectory(path: TreePath, mode: number): void {
     attempt("make the directory", path, () => {
-      const native = this.#native(path);
+      const [directory, name] = [this.#holder(path), nameIn(path)];
       try {
-        Deno.mkdirSync(native, { mode: permissionBits("directory", mode) });
+        directory.makeDirectory(name, permissionBits("directory", mode));
       } catch (error) {
-        if (osCode(error) !== "EEXIST" || !Deno.lstatSync(native).isDirectory) throw error;
+        if (osCode(error) !== "EEXIST" || directory.stat(name)?.kind !== "directory") throw error;
       }
       // Again, because the umask was taken off, and for a directory that was there.
-      this.setAttributes(path, { mode });
+      directory.setAttributes(name, { mode });
     });
   }
 
@@ -150,7 +149,7 @@ export class TreeAnchor implements Anchor {
       let missing = this.#firstMissing(parent);
       while (missing !== undefined) {
         try {
-          Deno.mkdirSync(this.#native(missing));
+          this.#holder(missing).makeDirectory(nameOf(missing), 0o777);
           made.push(missing);
         } catch (error) {
           // Somebody else made it meanwhile; if it is no directory, the next step or the caller's fails.
@@ -163,19 +162,19 @@ export class TreeAnchor implements Anchor {
   }
 
   place(temp: TempFile, path: TreePath): void {
-    attempt("write", path, () => fs.renameSync(temp.nativePath, this.#native(path)));
+    attempt("write", path, () => temp.renameTo(this.#holder(path), nameIn(path)));
   }
 
   makeSymlink(target: string, path: TreePath): void {
     attempt("make the link", path, () => {
-      const made = this.#temp.make((native) => {
-        fs.symlinkSync(target, native);
-        return native;
+      const made = this.#temp.make((directory, name) => {
+        directory.makeSymlink(target, name);
+        return name;
       });
       try {
-        fs.renameSync(made, this.#native(path));
+        this.#temp.directory.rename(made, this.#holder(path), nameIn(path));
       } catch (error) {
-        fs.unlinkSync(made);
+        this.#temp.directory.removeFile(made);
         throw error;
       }
     });
@@ -183,46 +182,29 @@ export class TreeAnchor implements Anchor {
 
   rename(from: TreePath, to: TreePath): void {
     attempt(`move ${quote(from)} to`, to, () => {
-      const source = this.#directories.reach(parentOf(from));
+      const source = this.#holder(from);
       const target = this.#directories.reach(parentOf(to), source);
-      fs.renameSync(`${source}/${nameOf(from)}`, `${target}/${nameOf(to)}`);
+      source.rename(nameIn(from), target, nameIn(to));
     });
     this.#directories.forget(from);
     this.#directories.forget(to);
   }
 
   removeFile(path: TreePath): void {
-    this.#remove(path, (native) => {
-      // Looked at first, because Deno's unlink takes an empty directory too.
-      if (Deno.lstatSync(native).isDirectory) throw conflict("remove", path, "a directory stands there");
-      fs.unlinkSync(native);
-    });
+    this.#remove(path, (directory, name) => directory.removeFile(name));
   }
 
   removeDirectory(path: TreePath): void {
-    this.#remove(path, (native) => fs.rmdirSync(native));
+    this.#remove(path, (directory, name) => directory.removeDirectory(name));
     this.#directories.forget(path);
   }
 
   setAttributes(path: TreePath, attributes: { mode?: number; mtime?: number }): void {
-    attempt("set mode and time of", path, () => {
-      const native = this.#native(path);
-      if (this.#directories.pinned) setThroughDescriptor(native, attributes);
-      else setByPath(native, attributes);
-    });
+    attempt("set mode and time of", path, () => this.#holder(path).setAttributes(nameIn(path), attributes));
   }
 
   syncDirectory(path: TreePath): void {
-    // Windows cannot open a directory, and has no such call.
-    if (Deno.build.os === "windows") return;
-    attempt("save the directory", path, () => {
-      const descriptor = fs.openSync(`${this.#directories.reach(path)}/.`, DIRECTORY_FLAGS);
-      try {
-        fs.fsyncSync(descriptor);
-      } finally {
-        fs.closeSync(descriptor);
-      }
-    });
+    attempt("save the directory", path, () => this.#directories.reach(path).sync());
   }
 
   createTemp(path?: TreePath): TempFile {
@@ -238,10 +220,9 @@ export class TreeAnchor implements Anchor {
     this.#directories[Symbol.dispose]();
   }
 
-  #native(path: TreePath): string {
-    // "/." takes the directory itself: a bare /proc/self/fd/N is a link to it.
-    if (path === ROOT) return `${this.#directories.reach(ROOT)}/.`;
-    return `${this.#directories.reach(parentOf(path))}/${nameOf(path)}`;
+  /** The directory that `path` is in; for the root, the root itself. */
+  #holder(path: TreePath): Directory {
+    return this.#directories.reach(parentOf(path));
   }
 
   #firstMissing(directory: TreePath): TreePath | undefined {
@@ -253,20 +234,9 @@ export class TreeAnchor implements Anchor {
     }
   }
 
-  /** Makes sure that what was opened is what stands at `path` inside the tree. */
-  #recheck(path: TreePath, descriptor: number): string {
-    const native = this.#native(path);
-    const opened = fs.fstatSync(descriptor);
-    const standing = fs.lstatSync(native);
-    if (opened.dev !== standing.dev || opened.ino !== standing.ino) {
-      throw conflict("read", path, "it was replaced while it was opened");
-    }
-    return native;
-  }
-
-  #remove(path: TreePath, remove: (native: string) => void): void {
+  #remove(path: TreePath, remove: (directory: Directory, name: string) => void): void {
     try {
-      remove(this.#native(path));
+      remove(this.#holder(path), nameIn(path));
     } catch (error) {
       // With something else than a directory above it, nothing stands at the path either.
       if (error instanceof Obstacle || osCode(error) === "ENOENT") return;
@@ -275,40 +245,14 @@ export class TreeAnchor implements Anchor {
   }
 }
 
-/** Sets attributes of exactly what stands at `native`, whatever it is swapped for. */
-function setThroughDescriptor(native: string, { mode, mtime }: { mode?: number; mtime?: number }): void {
-  const descriptor = fs.openSync(native, O_PATH | fs.constants.O_NOFOLLOW);
-  try {
-    const self = descriptorPath(descriptor);
-    if (mode !== undefined) {
-      const { kind } = toStat(Deno.statSync(self));
-      if (kind === "file" || kind === "directory") Deno.chmodSync(self, permissionBits(kind, mode));
-    }
-    if (mtime !== undefined) {
-      const time = new Date(mtime);
-      Deno.utimeSync(self, time, time);
-    }
-  } finally {
-    fs.closeSync(descriptor);
-  }
+/** The name of `path` in the directory that it is in. */
+function nameIn(path: TreePath): string {
+  return path === ROOT ? "." : nameOf(path);
 }
 
-function setByPath(native: string, { mode, mtime }: { mode?: number; mtime?: number }): void {
-  const { kind } = toStat(Deno.lstatSync(native));
-  if (mode !== undefined && (kind === "file" || kind === "directory")) {
-    Deno.chmodSync(native, permissionBits(kind, mode));
-  }
-  if (mtime !== undefined) {
-    // Node's seconds are cut off to the nanosecond and would often lose a millisecond; and
-    // what is before 1970 it takes for now.
-    const seconds = (Math.max(mtime, 0) + 0.0005) / 1000;
-    fs.lutimesSync(native, seconds, seconds);
-  }
-}
-
-function requireFile(path: TreePath, info: Deno.FileInfo): void {
-  const { kind } = toStat(info);
-  if (kind === "file") return;
+/** What is not there at all is for the next step to tell. */
+function requireFile(path: TreePath, stat: Stat | undefined): void {
+  if (stat === undefined || stat.kind === "file") return;
   throw conflict(
     "read",
     path,
@@ -316,7 +260,7 @@ function requireFile(path: TreePath, info: Deno.FileInfo): void {
       directory: "it is a directory",
       symlink: "it is a symbolic link",
       other: "it is a socket, a pipe or a device",
-    }[kind],
+    }[stat.kind],
   );
 }
 

@@ -1,9 +1,10 @@
-import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { stub } from "@std/testing/mock";
 import fs, { openSync } from "node:fs";
 import { openFilesIn } from "../../tests/support/open_files.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
 import { parsePath, ROOT, type TreePath } from "../core/path.ts";
+import type { Stat } from "./stat.ts";
 import { type Anchor, TreeRoot } from "./tree_root.ts";
 
 /** A tree, and a directory beside it that nothing may touch. */
@@ -66,6 +67,10 @@ function read(anchor: Anchor, at: TreePath): string {
   return new TextDecoder().decode(into);
 }
 
+function sizeOf(stat: Stat | Error): number | undefined {
+  return stat instanceof Error ? undefined : stat.size;
+}
+
 function assertFails(act: () => unknown, code: ErrorCode, text?: string) {
   const error = assertThrows(act, FilesyncError);
   assertEquals(error.code, code, error.message);
@@ -113,6 +118,50 @@ contract("list() gives the names of a directory", ({ anchor, tree }) => {
   assertEquals(anchor.list(path("a")), ["1"]);
   assertFails(() => anchor.list(path("b")), "conflict", 'Cannot list "b": "b" is not a directory');
   assertFails(() => anchor.list(path("c")), "not-found");
+});
+
+contract("list() and listWithStats() give all of a big directory, each time", ({ anchor, tree }) => {
+  const names = Array.from({ length: 2000 }, (_, i) => `${i}-${"long name ".repeat(i % 20)}`);
+  for (const name of names) Deno.writeTextFileSync(`${tree}/${name}`, "");
+  for (const _ of [1, 2]) {
+    assertEquals(anchor.list(ROOT).sort(), names.sort());
+    assertEquals(anchor.listWithStats(ROOT).map(({ name }) => name).sort(), names);
+  }
+});
+
+contract("listWithStats() gives what list() and lstat() give", ({ anchor, tree, outside }) => {
+  anchor.makeParents(path("a/directory/x"));
+  write(anchor, path("a/file"), "123");
+  write(anchor, path("a/\u{feff}with a mark"), "4");
+  anchor.makeSymlink(`${outside}/secret`, path("a/link"));
+  if (!windows) new Deno.Command("mkfifo", { args: [`${tree}/a/pipe`] }).outputSync();
+  const listed = anchor.listWithStats(path("a"));
+  assertEquals(listed.map(({ name }) => name).sort(), anchor.list(path("a")).sort());
+  assertEquals(listed.length, windows ? 4 : 5);
+  for (const { name, stat } of listed) assertEquals(stat, anchor.lstat(path(`a/${name}`)));
+  assertEquals(anchor.listWithStats(path("a/directory")), []);
+  assertFails(
+    () => anchor.listWithStats(path("a/file")),
+    "conflict",
+    'Cannot list "a/file": "a/file" is not a directory',
+  );
+  assertFails(() => anchor.listWithStats(path("missing")), "not-found");
+});
+
+contract("list() and listWithStats() show what is not Unicode by U+FFFD", ({ anchor, tree }) => {
+  if (Deno.build.os !== "linux") return;
+  // Every byte but NUL and the slash, each followed by an x.
+  const script = 'cd "$0"; i=1; while [ $i -lt 256 ]; do ' +
+    '[ $i -eq 47 ] || : > "$(printf "\\\\$(printf %o $i)x")"; i=$((i + 1)); done';
+  assert(new Deno.Command("sh", { args: ["-c", script, tree] }).outputSync().success);
+  const expected = Array.from({ length: 255 }, (_, i) => i + 1)
+    .filter((byte) => byte !== 47)
+    .map((byte) => byte < 0x80 ? `${String.fromCharCode(byte)}x` : "\u{fffd}x");
+  assertEquals(anchor.list(ROOT).sort(), expected.sort());
+  assertEquals(anchor.listWithStats(ROOT).map(({ name }) => name).sort(), expected, "none is left out");
+  for (const name of expected.filter((name) => !name.startsWith("\u{fffd}"))) {
+    assertEquals(anchor.lstat(path(name))?.size, 0, JSON.stringify(name));
+  }
 });
 
 contract("makeSymlink() makes and replaces links, which readLink() reads", ({ anchor, tree, outside }) => {
@@ -245,6 +294,78 @@ contract("createTemp() writes at a position, with attributes, and syncs", async 
   if (!windows) assertEquals(info.mode! & 0o7777, 0o754, "set-user-ID is never set");
 });
 
+contract("copyRange() copies parts of a file to a position", ({ anchor, root, tree }) => {
+  write(anchor, path("source"), "0123456789");
+  const temp = anchor.createTemp();
+  using file = anchor.openRead(path("source"));
+  temp.write(bytes("abc"));
+  assertEquals(temp.copyRange(file, 2, 3), 3);
+  assertEquals(temp.position, 6);
+  assertEquals(temp.copyRange(file, 8, 100), 2, "the end");
+  assertEquals(temp.copyRange(file, 100, 1), 0);
+  assertEquals(temp.copyRange(file, 0, 0), 0);
+  temp.position = 1;
+  assertEquals(temp.copyRange(file, 9, 1), 1);
+  using other = TreeRoot.open(tree, { anchoring: root.anchoring === "paths" ? undefined : "paths" });
+  using elsewhere = other.anchor();
+  using foreign = elsewhere.openRead(path("source"));
+  temp.position = 8;
+  assertEquals(temp.copyRange(foreign, 0, 2), 2, "of a file opened in another way");
+  temp.close();
+  anchor.place(temp, path("a"));
+  assertEquals(read(anchor, path("a")), "a9c2348901");
+  const closed = anchor.openRead(path("source"));
+  closed[Symbol.dispose]();
+  const target = anchor.createTemp();
+  assertFails(() => target.copyRange(closed, 0, 1), "io", 'Cannot read "source": it is closed already');
+  target.discard();
+  assertFails(() => temp.copyRange(file, 0, 1), "io");
+});
+
+contract("copyFrom() takes the content of another file, whatever was there", ({ anchor, tree }) => {
+  const [from, to] = [anchor.createTemp(), anchor.createTemp()];
+  const content = crypto.getRandomValues(new Uint8Array(50_000));
+  from.write(content);
+  from.close();
+  to.write(new Uint8Array(60_000));
+  to.copyFrom(from.nativePath);
+  assertEquals(to.position, content.length);
+  to.write(bytes("!"));
+  to.close();
+  anchor.place(to, path("a"));
+  assertEquals(Deno.readFileSync(`${tree}/a`), new Uint8Array([...content, ...bytes("!")]));
+  const empty = anchor.createTemp();
+  assertFails(() => empty.copyFrom(`${tree}/missing`), "not-found");
+  to.discard();
+  from.discard();
+  empty.discard();
+  assertEquals([...Deno.readDirSync(`${tree}/.filesync/tmp`)], []);
+});
+
+Deno.test({
+  name: "copyRange() and copyFrom() read and write where the kernel does not copy",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withTree("descriptors", ({ anchor }) => {
+      // The kernel copies nothing out of /proc, whose files pretend to be empty.
+      const temp = anchor.createTemp();
+      temp.copyFrom("/proc/version");
+      temp.close();
+      anchor.place(temp, path("version"));
+      assertEquals(anchor.lstat(path("version"))?.size, Deno.readTextFileSync("/proc/version").length);
+    }),
+});
+
+contract("write() and sync() fail on a closed file", async ({ anchor }) => {
+  const temp = anchor.createTemp(path("a"));
+  const syncing = temp.sync();
+  temp.close();
+  await syncing;
+  assertFails(() => temp.write(bytes("x")), "io");
+  assertEquals((await assertRejects(() => temp.sync(), FilesyncError)).code, "io");
+  temp.discard();
+});
+
 contract("createTemp() makes files that can be discarded at any time", ({ anchor, tree }) => {
   const [open, closed, gone] = [anchor.createTemp(), anchor.createTemp(), anchor.createTemp()];
   closed.close();
@@ -357,6 +478,7 @@ contract("a link among the parents is refused by everything", ({ anchor, tree, o
     const refused = `"${link}" is a symbolic link, and links are never followed`;
     assertEquals(anchor.lstat(inside), undefined);
     assertFails(() => anchor.list(path(link)), "conflict", `Cannot list "${link}": ${refused}`);
+    assertFails(() => anchor.listWithStats(path(link)), "conflict", `Cannot list "${link}": ${refused}`);
     assertFails(() => anchor.openRead(inside), "conflict", `Cannot read "${inside}": ${refused}`);
     assertFails(() => anchor.readLink(inside), "conflict");
     assertFails(() => anchor.makeParents(path(`${link}/planted/x`)), "conflict");
@@ -392,6 +514,7 @@ contract("a parent swapped for a link between two steps leads nowhere", ({ ancho
     () => assertEquals(read(anchor, inside), "public"),
     () => assertNotEquals(anchor.lstat(inside)?.size, SECRET.length),
     () => assertNotEquals(anchor.list(path("a/b")), undefined),
+    () => assert(anchor.listWithStats(path("a/b")).every(({ stat }) => sizeOf(stat) !== SECRET.length)),
     () => anchor.setAttributes(inside, { mode: 0o600, mtime: 1 }),
     () => anchor.makeParents(path("a/b/planted/x")),
     () => anchor.makeSymlink("x", path("a/b/planted-link")),
@@ -544,5 +667,49 @@ Deno.test({
         assertEquals(open(), before + 3);
       }
       assertEquals(open(), before);
+    }),
+});
+
+Deno.test({
+  name: "an anchor closes what it opened also when that fails",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withTree("descriptors", async ({ root, anchor, tree, outside }) => {
+      Deno.mkdirSync(`${tree}/full/x`, { recursive: true });
+      Deno.symlinkSync(outside, `${tree}/link`);
+      write(anchor, path("file"), "1");
+      const before = openFilesIn("/");
+      const attempts: (() => unknown)[] = [
+        () => anchor.openRead(path("full")),
+        () => anchor.openRead(path("link")),
+        () => anchor.openRead(path("missing")),
+        () => anchor.list(path("file")),
+        () => anchor.listWithStats(path("link")),
+        () => anchor.lstat(path("link/secret")),
+        () => anchor.makeDirectory(path("file"), 0o755),
+        () => anchor.setAttributes(path("link"), { mode: 0o600, mtime: 1 }),
+        () => anchor.setAttributes(path("missing"), { mode: 0o600 }),
+        () => write(anchor, path("full"), "x"),
+        () => anchor.makeSymlink("x", path("full")),
+        () => anchor.syncDirectory(path("file")),
+        () => anchor.removeDirectory(path("full")),
+      ];
+      for (const attempt of attempts) {
+        try {
+          attempt();
+        } catch (error) {
+          assert(error instanceof FilesyncError, String(error));
+        }
+      }
+      for (const text of ["", "x"]) {
+        const temp = anchor.createTemp();
+        temp.write(bytes(text));
+        assertFails(() => temp.copyFrom(`${outside}/missing`), "not-found");
+        assertFails(() => temp.copyFrom(outside), "io");
+        await Promise.all([temp.sync(), temp.sync()]);
+        temp.discard();
+      }
+      await root.syncFileSystem();
+      assertEquals(openFilesIn("/"), before);
     }),
 });

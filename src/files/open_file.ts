@@ -1,6 +1,5 @@
 /** A file of a tree, opened for reading. @module */
-import fs from "node:fs";
-import { toFilesyncError } from "../core/errors.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { Stat } from "./stat.ts";
 
 /** A regular file, open until it is disposed. */
@@ -10,6 +9,8 @@ export interface OpenFile extends Disposable {
    * open: `/proc/self/fd/N` where directories are pinned, else the real path.
    */
   readonly nativePath: string;
+  /** The descriptor that the system knows it by, while it is open, where directories are pinned. */
+  readonly descriptor?: number;
   /** What the file was when it was opened. */
   readonly stat: Stat;
   /**
@@ -20,26 +21,34 @@ export interface OpenFile extends Disposable {
   read(into: Uint8Array, position: number): number;
 }
 
-/** The number of a closed descriptor may soon mean another file; this one never does. */
-const CLOSED = -1;
+/** What an {@linkcode OpenFile} is made of. */
+export interface OpenFileParts extends Pick<OpenFile, "nativePath" | "descriptor" | "stat" | "read"> {
+  /** What is done with it, for the texts of errors. */
+  operation: string;
+  close(): void;
+}
 
-/** Wraps an open `descriptor` of `node:fs`, and closes it in the end. */
-export function openFile(descriptor: number, nativePath: string, stat: Stat, operation: string): OpenFile {
-  let open = descriptor;
+/** An {@linkcode OpenFile} that is closed once and not read afterwards: its number may soon mean another file. */
+export function openFile({ nativePath, descriptor, stat, operation, read, close }: OpenFileParts): OpenFile {
+  let isOpen = true;
   return {
     nativePath,
+    get descriptor() {
+      return isOpen ? descriptor : undefined;
+    },
     stat,
     read(into, position) {
+      if (!isOpen) throw new FilesyncError({ code: "io", operation, reason: "it is closed already" });
       try {
-        return fs.readSync(open, into, 0, into.length, position);
+        return read(into, position);
       } catch (error) {
         throw toFilesyncError(operation, error);
       }
     },
     [Symbol.dispose]() {
-      if (open === CLOSED) return;
-      open = CLOSED;
-      fs.closeSync(descriptor);
+      if (!isOpen) return;
+      isOpen = false;
+      close();
     },
   };
 }

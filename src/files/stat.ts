@@ -9,7 +9,7 @@ export interface Stat {
   size: number;
   /** Modification time, whole milliseconds since the epoch, rounded down. */
   mtime: number;
-  /** Change time, milliseconds since the epoch. Deno tells whole seconds only. */
+  /** Change time, whole milliseconds since the epoch, rounded down; where only Deno tells it, to seconds. */
   ctime: number;
   /** Permission bits, see {@linkcode permissionBits}; 0 for symbolic links and others. */
   mode: number;
@@ -17,6 +17,12 @@ export interface Stat {
   dev: number;
   /** The inode; 0 where the file system has none. */
   ino: number;
+}
+
+/** A name in a listing, and what stands there: an error when that could not be told. */
+export interface Listed<E = Error> {
+  name: string;
+  stat: Stat | E;
 }
 
 /** What systems without permission bits are taken to mean. */
@@ -34,4 +40,37 @@ export function toStat(info: Deno.FileInfo): Stat {
     dev: info.dev,
     ino: info.ino ?? 0,
   };
+}
+
+/** The length of `struct statx` of `statx(2)` in words of 32 bits. Its layout is the same on every architecture. */
+export const STATX_WORDS = 64;
+
+/** Bits of a mode that tell the kind, and what they tell. */
+const KIND_BITS = 0o170000;
+const KINDS: Record<number, Stat["kind"]> = { 0o100000: "file", 0o040000: "directory", 0o120000: "symlink" };
+
+/** The {@linkcode Stat} in a `struct statx`, with the same numbers as {@linkcode toStat}. */
+export function statxToStat(words: Uint32Array): Stat {
+  const bits = words[7] & 0xffff;
+  const kind = KINDS[bits & KIND_BITS] ?? "other";
+  return {
+    kind,
+    size: words[10] + words[11] * 2 ** 32,
+    mtime: milliseconds(words, 28),
+    ctime: milliseconds(words, 24),
+    mode: kind === "file" || kind === "directory" ? permissionBits(kind, bits) : 0,
+    dev: deviceNumber(words[34], words[35]),
+    ino: words[8] + words[9] * 2 ** 32,
+  };
+}
+
+/** A `struct statx_timestamp`: signed 64 bits of seconds, then nanoseconds. */
+function milliseconds(words: Uint32Array, at: number): number {
+  return (words[at] + (words[at + 1] | 0) * 2 ** 32) * 1000 + Math.floor(words[at + 2] / 1e6);
+}
+
+/** The number that the C library's `makedev` gives, and with it `stat`. */
+function deviceNumber(major: number, minor: number): number {
+  return (major & 0xfffff000) * 2 ** 32 + (minor & 0xffffff00) * 2 ** 12 + (major & 0xfff) * 2 ** 8 +
+    (minor & 0xff);
 }

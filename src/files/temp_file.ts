@@ -9,6 +9,9 @@ import { permissionBits } from "../core/entry.ts";
 import { osCode, toFilesyncError } from "../core/errors.ts";
 import { nameOf, parentOf, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import type { Directories } from "./directories.ts";
+import type { Directory } from "./directory.ts";
+import type { OpenFile } from "./open_file.ts";
+import type { WritableFile } from "./writable_file.ts";
 
 /** Where temporary files are made. No path from outside can name it: `parsePath` refuses it. */
 export const TEMP_DIRECTORY = `${STATE_DIRECTORY}/tmp` as TreePath;
@@ -23,6 +26,13 @@ export interface TempFile {
   write(data: Uint8Array): void;
   /** Takes the whole content of another file, copied by the kernel. */
   copyFrom(nativePath: string): void;
+  /**
+   * Copies `length` bytes of another file, from byte `start`, to {@linkcode position}, which
+   * moves on. The kernel copies where it can, and shares the blocks where the file system can.
+   *
+   * @returns Bytes copied: fewer where `from` ends before.
+   */
+  copyRange(from: OpenFile, start: number, length: number): number;
   /** Makes the file empty again. */
   truncate(): void;
   /**
@@ -36,9 +46,14 @@ export interface TempFile {
   syncNow(): void;
   /** Closes the file; does nothing when it is closed. */
   close(): void;
+  /** Renames it to `name` in a directory of the tree; for `Anchor.place`, which others call. */
+  renameTo(directory: Directory, name: string): void;
   /** Closes and removes the file. Never throws; does nothing to a file that was placed. */
   discard(): void;
 }
+
+/** Bytes that are copied at once where the kernel does not copy. */
+const COPY_BYTES = 256 << 10;
 
 /** The directory of temporary files. It is made on demand, also after somebody removed it. */
 export class TempDirectory {
@@ -49,41 +64,35 @@ export class TempDirectory {
     this.#directories = directories;
   }
 
+  /** The directory. Do not keep it. */
+  get directory(): Directory {
+    return this.#directories.reach(TEMP_DIRECTORY);
+  }
+
   /** A new empty file, for this user only (`0o600`). */
   createFile(operation: string): TempFile {
-    // createNew is O_CREAT | O_EXCL, which never follows a link.
-    return this.make((nativePath) =>
-      new OpenTempFile(
-        nativePath,
-        Deno.openSync(nativePath, { write: true, createNew: true, mode: 0o600 }),
-        operation,
-      )
+    return this.make((directory, name) =>
+      new OpenTempFile(this, name, directory.createFile(name), operation)
     );
   }
 
-  /** Runs `make` with a native path in the directory at which nothing stands. */
-  make<T>(make: (nativePath: string) => T): T {
+  /** Runs `make` with a name in the directory at which nothing stands. */
+  make<T>(make: (directory: Directory, name: string) => T): T {
     try {
-      return make(this.#freshPath());
+      return make(this.directory, crypto.randomUUID());
     } catch (error) {
       if (osCode(error) !== "ENOENT") throw error;
       this.#makeDirectory();
-      return make(this.#freshPath());
+      return make(this.directory, crypto.randomUUID());
     }
-  }
-
-  #freshPath(): string {
-    return `${this.#directories.reach(TEMP_DIRECTORY)}/${crypto.randomUUID()}`;
   }
 
   #makeDirectory(): void {
     const state = parentOf(TEMP_DIRECTORY);
     this.#directories.forget(state);
-    for (const directory of [state, TEMP_DIRECTORY]) {
+    for (const path of [state, TEMP_DIRECTORY]) {
       try {
-        Deno.mkdirSync(`${this.#directories.reach(parentOf(directory))}/${nameOf(directory)}`, {
-          mode: 0o700,
-        });
+        this.#directories.reach(parentOf(path)).makeDirectory(nameOf(path), 0o700);
       } catch (error) {
         if (osCode(error) !== "EEXIST") throw error;
       }
@@ -92,63 +101,62 @@ export class TempDirectory {
 }
 
 class OpenTempFile implements TempFile {
-  readonly nativePath: string;
-  readonly #file: Deno.FsFile;
+  readonly #home: TempDirectory;
+  readonly #name: string;
+  readonly #file: WritableFile;
   readonly #operation: string;
-  #position = 0;
-  #open = true;
+  position = 0;
+  #isOpen = true;
+  #isPlaced = false;
 
-  constructor(nativePath: string, file: Deno.FsFile, operation: string) {
-    this.nativePath = nativePath;
+  constructor(home: TempDirectory, name: string, file: WritableFile, operation: string) {
+    this.#home = home;
+    this.#name = name;
     this.#file = file;
     this.#operation = operation;
   }
 
-  get position(): number {
-    return this.#position;
-  }
-
-  set position(position: number) {
-    if (position !== this.#position) this.#file.seekSync(position, Deno.SeekMode.Start);
-    this.#position = position;
+  get nativePath(): string {
+    return this.#home.directory.nativePath(this.#name);
   }
 
   write(data: Uint8Array): void {
-    try {
+    this.#attempt((file) => {
       for (let done = 0; done < data.length;) {
-        const written = this.#file.writeSync(data.subarray(done));
+        const written = file.write(data.subarray(done), this.position);
         done += written;
-        this.#position += written;
+        this.position += written;
       }
-    } catch (error) {
-      throw toFilesyncError(this.#operation, error);
-    }
+    });
   }
 
   copyFrom(nativePath: string): void {
-    try {
-      Deno.copyFileSync(nativePath, this.nativePath);
-      this.#position = this.#file.seekSync(0, Deno.SeekMode.End);
-    } catch (error) {
-      throw toFilesyncError(this.#operation, error);
+    this.position = this.#attempt((file) => file.copyFrom(nativePath));
+  }
+
+  copyRange(from: OpenFile, start: number, length: number): number {
+    let copied = this.#attempt((file) => file.copyRange(from, start, length, this.position));
+    this.position += copied;
+    const block = new Uint8Array(Math.min(length - copied, COPY_BYTES));
+    while (copied < length) {
+      const read = from.read(block.subarray(0, length - copied), start + copied);
+      if (read === 0) break;
+      this.write(block.subarray(0, read));
+      copied += read;
     }
+    return copied;
   }
 
   truncate(): void {
-    this.#file.truncateSync(0);
+    this.#attempt((file) => file.truncate());
     this.position = 0;
   }
 
   setAttributes({ mode, mtime }: { mode?: number; mtime?: number }): void {
-    try {
-      if (mode !== undefined) Deno.chmodSync(this.nativePath, permissionBits("file", mode));
-      if (mtime !== undefined) {
-        const time = new Date(mtime);
-        this.#file.utimeSync(time, time);
-      }
-    } catch (error) {
-      throw toFilesyncError(this.#operation, error);
-    }
+    this.#attempt((file) => {
+      if (mode !== undefined) file.setMode(permissionBits("file", mode));
+      if (mtime !== undefined) file.setTime(mtime);
+    });
   }
 
   async sync(): Promise<void> {
@@ -160,25 +168,34 @@ class OpenTempFile implements TempFile {
   }
 
   syncNow(): void {
-    try {
-      this.#file.syncSync();
-    } catch (error) {
-      throw toFilesyncError(this.#operation, error);
-    }
+    this.#attempt((file) => file.syncNow());
   }
 
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     this.#file.close();
+  }
+
+  renameTo(directory: Directory, name: string): void {
+    this.#home.directory.rename(this.#name, directory, name);
+    this.#isPlaced = true;
   }
 
   discard(): void {
     try {
       this.close();
-      Deno.removeSync(this.nativePath);
+      if (!this.#isPlaced) this.#home.directory.removeFile(this.#name);
     } catch {
-      // It was placed, or what is left is for cleanTemp at the next start.
+      // Somebody else removed it, or what is left is for cleanTemp at the next start.
+    }
+  }
+
+  #attempt<T>(act: (file: WritableFile) => T): T {
+    try {
+      return act(this.#file);
+    } catch (error) {
+      throw toFilesyncError(this.#operation, error);
     }
   }
 }

@@ -7,23 +7,19 @@
  *
  * @module
  */
-import fs from "node:fs";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { childOf } from "../core/path.ts";
 import { type Anchor, TreeAnchor } from "./anchor.ts";
-import {
-  CheckedDirectories,
-  descriptorPath,
-  type Directories,
-  DIRECTORY_FLAGS,
-  PinnedDirectories,
-  type Top,
-} from "./directories.ts";
+import { CheckedDirectories } from "./checked_directories.ts";
+import type { Directories } from "./directories.ts";
+import { loadLibc } from "./libc.ts";
+import { DescriptorDirectory, PinnedDirectories } from "./pinned_directories.ts";
 import { toStat } from "./stat.ts";
 import { TEMP_DIRECTORY, TempDirectory } from "./temp_file.ts";
 
 export type { Anchor } from "./anchor.ts";
 export type { OpenFile } from "./open_file.ts";
+export type { Listed } from "./stat.ts";
 export type { TempFile } from "./temp_file.ts";
 
 /** How a tree is held: by open directories, or by paths that are checked each time. */
@@ -39,19 +35,24 @@ export class TreeRoot implements Disposable {
   readonly ino: number;
   /** How it is held. */
   readonly anchoring: Anchoring;
-  readonly #descriptor: number | undefined;
-  readonly #top: Top;
+  /**
+   * Whether {@linkcode syncFileSystem} can be relied on: where directories are held by
+   * descriptors, by a kernel that tells what went wrong with writing (Linux 5.8).
+   */
+  readonly canSyncFileSystem: boolean;
+  /** Where it can be held open. */
+  readonly #top: DescriptorDirectory | undefined;
   readonly #state: Directories;
   readonly #temp: TempDirectory;
 
-  private constructor(path: string, info: Deno.FileInfo, descriptor: number | undefined) {
+  private constructor(path: string, info: Deno.FileInfo, top: DescriptorDirectory | undefined) {
     const { dev, ino } = toStat(info);
     this.path = path;
     this.dev = dev;
     this.ino = ino;
-    this.anchoring = descriptor === undefined ? "paths" : "descriptors";
-    this.#descriptor = descriptor;
-    this.#top = { native: descriptor === undefined ? path : descriptorPath(descriptor) };
+    this.anchoring = top === undefined ? "paths" : "descriptors";
+    this.canSyncFileSystem = top !== undefined && tellsWriteErrors(kernelRelease());
+    this.#top = top;
     this.#state = this.#directories();
     this.#temp = new TempDirectory(this.#state);
   }
@@ -59,8 +60,8 @@ export class TreeRoot implements Disposable {
   /**
    * Opens the directory, links on the way to it followed.
    *
-   * Descriptors need a Linux with `/proc`, a Deno whose `node:fs` gives real descriptors
-   * (2.9 does, 2.7 does not), and all permissions, which Deno asks for below `/proc`.
+   * Descriptors need a Linux with `/proc` and the GNU C library, and all permissions, which Deno
+   * asks for below `/proc`.
    *
    * @param options `anchoring`: by default descriptors where they work, else paths.
    * @throws {FilesyncError} `not-found`, `permission`, `conflict` when it is no directory,
@@ -76,17 +77,17 @@ export class TreeRoot implements Disposable {
         throw new FilesyncError({ code: "conflict", operation, reason: "it is not a directory", hint });
       }
       if (options.anchoring === "paths") return new TreeRoot(path, info, undefined);
-      const descriptor = openDescriptor(path, info);
-      if (descriptor === undefined && options.anchoring === "descriptors") {
+      const top = openTop(path, info);
+      if (top === undefined && options.anchoring === "descriptors") {
         throw new FilesyncError({
           code: "unsupported",
           operation,
           reason: "directories cannot be held open by this system and its permissions",
-          hint: "It takes Linux, a mounted /proc and all permissions (-A)",
+          hint: "It takes Linux with the GNU C library, a mounted /proc and all permissions (-A)",
           permanent: true,
         });
       }
-      return new TreeRoot(path, info, descriptor);
+      return new TreeRoot(path, info, top);
     } catch (error) {
       const known = toFilesyncError(operation, error);
       if (known.code !== "not-found") throw known;
@@ -111,6 +112,27 @@ export class TreeRoot implements Disposable {
     }
   }
 
+  /**
+   * Resolves when everything that was written to the file system of the tree so far, by anybody,
+   * is on the disk: contents, names and attributes. Other work goes on meanwhile. For many small
+   * files that costs a fraction of saving each of them.
+   *
+   * @throws {FilesyncError} `unsupported` without {@linkcode canSyncFileSystem}; or when writing
+   * failed, for whatever file of the file system.
+   */
+  async syncFileSystem(): Promise<void> {
+    const operation = `save the file system of ${JSON.stringify(this.path)}`;
+    if (this.#top === undefined || !this.canSyncFileSystem) {
+      const reason = "this system has no call that does it and tells of errors";
+      throw new FilesyncError({ code: "unsupported", operation, reason, permanent: true });
+    }
+    try {
+      await this.#top.syncFileSystem();
+    } catch (error) {
+      throw toFilesyncError(operation, error);
+    }
+  }
+
   /** Begins one piece of work. Dispose what it returns, and do so before the root. */
   anchor(): Anchor {
     return new TreeAnchor(this.#directories(), this.#temp);
@@ -119,32 +141,41 @@ export class TreeRoot implements Disposable {
   /** Lets go of the directory; an anchor that is left finds nothing any more. */
   [Symbol.dispose](): void {
     this.#state[Symbol.dispose]();
-    if (this.#descriptor === undefined || this.#top.native === CLOSED) return;
-    this.#top.native = CLOSED;
-    fs.closeSync(this.#descriptor);
+    this.#top?.[Symbol.dispose]();
   }
 
   #directories(): Directories {
-    return this.#descriptor === undefined
-      ? new CheckedDirectories(this.#top)
-      : new PinnedDirectories(this.#top);
+    return this.#top === undefined ? new CheckedDirectories(this.path) : new PinnedDirectories(this.#top);
   }
 }
 
-/** Names nothing, ever. The closed descriptor's number may soon mean some other directory. */
-const CLOSED = descriptorPath(-1);
+/** Whether `syncfs` of this kernel reports write errors: before Linux 5.8 it says that all is well. */
+export function tellsWriteErrors(release: string): boolean {
+  const [major, minor] = release.split(".").map(Number.parseFloat);
+  return major > 5 || (major === 5 && minor >= 8);
+}
+
+/** The kernel's version; none where it may not be asked for. */
+function kernelRelease(): string {
+  try {
+    return Deno.osRelease();
+  } catch {
+    return "";
+  }
+}
 
 /** Opens the directory, provided that its descriptor proves to lead back to it. */
-function openDescriptor(path: string, { dev, ino }: Deno.FileInfo): number | undefined {
-  if (Deno.build.os !== "linux") return undefined;
-  const descriptor = fs.openSync(path, DIRECTORY_FLAGS);
+function openTop(path: string, { dev, ino }: Deno.FileInfo): DescriptorDirectory | undefined {
+  const libc = loadLibc();
+  if (libc === undefined) return undefined;
+  const top = DescriptorDirectory.open(libc, path);
   try {
-    const reached = Deno.statSync(descriptorPath(descriptor));
-    if (reached.dev === dev && reached.ino === ino) return descriptor;
+    const reached = Deno.statSync(top.nativePath("."));
+    if (reached.dev === dev && reached.ino === ino) return top;
   } catch {
     // No /proc, or no permission for it.
   }
-  fs.closeSync(descriptor);
+  top[Symbol.dispose]();
   return undefined;
 }
 

@@ -1,12 +1,12 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { FilesyncError } from "../core/errors.ts";
 import { ROOT, type TreePath } from "../core/path.ts";
-import { cleanTemp, TreeRoot } from "./tree_root.ts";
+import { cleanTemp, tellsWriteErrors, TreeRoot } from "./tree_root.ts";
 
-function withDirectory(test: (directory: string) => void) {
+async function withDirectory(test: (directory: string) => void | Promise<void>) {
   const directory = Deno.realPathSync(Deno.makeTempDirSync());
   try {
-    test(directory);
+    await test(directory);
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
@@ -47,6 +47,53 @@ Deno.test({
       const error = assertThrows(() => TreeRoot.open(directory, { anchoring: "descriptors" }), FilesyncError);
       assertEquals(error.code, "unsupported");
     }),
+});
+
+Deno.test({
+  name: "TreeRoot.open() takes paths without the permission to call the C library, and asks nobody",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withDirectory((directory) => {
+      const program = `
+        import { TreeRoot } from ${JSON.stringify(import.meta.resolve("./tree_root.ts"))};
+        using root = TreeRoot.open(${JSON.stringify(directory)});
+        using anchor = root.anchor();
+        console.log(root.anchoring, root.canSyncFileSystem, anchor.listWithStats("").length);`;
+      const { stdout } = new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "--allow-read",
+          "--allow-write",
+          `data:application/typescript,${encodeURIComponent(program)}`,
+        ],
+        env: { NO_COLOR: "1" },
+      }).outputSync();
+      assertEquals(new TextDecoder().decode(stdout), "paths false 0\n");
+    }),
+});
+
+Deno.test("syncFileSystem() saves what was written, where that can be relied on", () =>
+  withDirectory(async (directory) => {
+    using root = TreeRoot.open(directory);
+    using byPaths = TreeRoot.open(directory, { anchoring: "paths" });
+    assertEquals(byPaths.canSyncFileSystem, false);
+    assertEquals((await assertRejects(() => byPaths.syncFileSystem(), FilesyncError)).code, "unsupported");
+    if (!root.canSyncFileSystem) return;
+    Deno.writeTextFileSync(`${directory}/a`, "content");
+    await Promise.all([root.syncFileSystem(), root.syncFileSystem()]);
+    const last = root.syncFileSystem();
+    root[Symbol.dispose]();
+    await last;
+    assertEquals((await assertRejects(() => root.syncFileSystem(), FilesyncError)).code, "io");
+  }));
+
+Deno.test("tellsWriteErrors() knows the kernels whose syncfs does", () => {
+  for (const release of ["5.8.0", "5.10.0-28-amd64", "6.1.0", "6.18.44-fc-v509", "10.0"]) {
+    assertEquals(tellsWriteErrors(release), true, release);
+  }
+  for (const release of ["5.7.19", "4.19.0-26-amd64", "3.10.0", "unheard of"]) {
+    assertEquals(tellsWriteErrors(release), false, release);
+  }
 });
 
 Deno.test("TreeRoot leaves an anchor that outlives it with nothing", () =>
