@@ -1,8 +1,17 @@
 /** Cutting content that comes in blocks of any size. @module */
-import type { Chunking } from "./chunker.ts";
+import { packedLength } from "../core/chunk.ts";
+import type { Chunking, ChunkKernel } from "./chunker.ts";
 import type { ChunkSizes } from "./sizes.ts";
 
-const USUAL_CAPACITY = 1 << 20;
+/** Most bytes taken in one go: about what stays in a core's cache between reading, cutting and hashing. */
+const BLOCK_BYTES = 1 << 20;
+
+/** Chunks that lie one after the other. Both parts are void once the stream goes on. */
+export interface CutContent {
+  packedManifest: Uint8Array;
+  /** The bytes of all of them. */
+  data: Uint8Array;
+}
 
 /**
  * Cuts content that comes in blocks, into the same chunks as if it came whole. Content is written
@@ -12,57 +21,58 @@ const USUAL_CAPACITY = 1 << 20;
  * import { ChunkStream } from "./chunk_stream.ts";
  * import { DEFAULT_CHUNKING } from "./chunker.ts";
  *
- * function count(file: Deno.FsFile): number {
- *   const stream = new ChunkStream(DEFAULT_CHUNKING, DEFAULT_CHUNKING.sizesFor(0));
- *   let chunks = 0;
+ * function lengthOfManifest(file: Deno.FsFile): number {
+ *   using stream = new ChunkStream(DEFAULT_CHUNKING, DEFAULT_CHUNKING.sizesFor(0));
+ *   let bytes = 0;
  *   for (let n = file.readSync(stream.room()); n !== null; n = file.readSync(stream.room())) {
- *     chunks += stream.take(n).length;
+ *     bytes += stream.take(n).packedManifest.length;
  *   }
- *   return chunks + stream.end().length;
+ *   return bytes + stream.end().packedManifest.length;
  * }
  * ```
  */
-export class ChunkStream {
-  readonly #chunking: Chunking;
-  readonly #sizes: ChunkSizes;
-  readonly #buffer: Uint8Array<ArrayBuffer>;
+export class ChunkStream implements Disposable {
+  readonly #kernel: ChunkKernel;
   /** The bytes from `#start` to `#end` are not cut yet. */
   #start = 0;
   #end = 0;
 
   constructor(chunking: Chunking, sizes: ChunkSizes) {
-    this.#chunking = chunking;
-    this.#sizes = sizes;
-    this.#buffer = new Uint8Array(Math.max(USUAL_CAPACITY, 4 * sizes.max));
+    this.#kernel = chunking.open(sizes);
   }
 
-  /** Where the next bytes are to be written; never empty. Chunks given before are void then. */
+  /** Where the next bytes are to be written; never empty, and at most 1 MiB. Chunks given before are void then. */
   room(): Uint8Array<ArrayBuffer> {
-    if (this.#end === this.#buffer.length) {
-      this.#buffer.copyWithin(0, this.#start, this.#end);
+    const { buffer } = this.#kernel;
+    // Fewer bytes are left than the longest chunk has, which is at most half of the buffer.
+    if (buffer.length - this.#end < BLOCK_BYTES) {
+      buffer.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;
       this.#start = 0;
     }
-    return this.#buffer.subarray(this.#end);
+    return buffer.subarray(this.#end, this.#end + BLOCK_BYTES);
   }
 
   /** Takes the first `length` bytes of {@linkcode room}; gives the chunks that are complete now. */
-  take(length: number): Uint8Array<ArrayBuffer>[] {
+  take(length: number): CutContent {
     this.#end += length;
     return this.#cut(true);
   }
 
   /** Gives the last chunks, when the content has ended. */
-  end(): Uint8Array<ArrayBuffer>[] {
+  end(): CutContent {
     return this.#cut(false);
   }
 
-  #cut(more: boolean): Uint8Array<ArrayBuffer>[] {
-    const uncut = this.#buffer.subarray(this.#start, this.#end);
-    return this.#chunking.cut(uncut, this.#sizes, more).map((length) => {
-      const start = this.#start;
-      this.#start += length;
-      return this.#buffer.subarray(start, this.#start);
-    });
+  /** Lets others use its buffer. */
+  [Symbol.dispose](): void {
+    this.#kernel[Symbol.dispose]();
+  }
+
+  #cut(more: boolean): CutContent {
+    const packedManifest = this.#kernel.chunks(this.#start, this.#end, more);
+    const start = this.#start;
+    this.#start += packedLength(packedManifest);
+    return { packedManifest, data: this.#kernel.buffer.subarray(start, this.#start) };
   }
 }

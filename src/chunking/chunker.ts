@@ -5,30 +5,39 @@
  * @module
  */
 import { FilesyncError } from "../core/errors.ts";
-import { fastcdcCuts } from "./fastcdc.ts";
 import { type ChunkSizes, chunkSizesFor } from "./sizes.ts";
+import { openVgear } from "./vgear.ts";
 
-/** A named way to cut content. What a name stands for never changes. */
+/** A named way to cut content, and to name what was cut. What a name stands for never changes. */
 export interface Chunking {
   /** Algorithm, usual average and version. */
   readonly name: string;
   /** The sizes to cut content of `size` bytes by. */
   sizesFor(size: number): ChunkSizes;
+  /** Memory to cut one content in by `sizes`; to be disposed of, so that it can be used again. */
+  open(sizes: ChunkSizes): ChunkKernel;
+}
+
+/** Memory in which content is cut and digested, without a copy; see `ChunkStream` for the use of it. */
+export interface ChunkKernel extends Disposable {
+  /** Where content is to be written: at least twice the longest chunk. */
+  readonly buffer: Uint8Array<ArrayBuffer>;
   /**
-   * The lengths of the chunks of `data`, which starts at a cut. Pure.
+   * Cuts the bytes of {@linkcode buffer} from `start`, which is a cut, to `end`.
    *
-   * @param more Whether the content goes on after `data`. Then only chunks that cannot depend on
-   * what follows are cut, and fewer than `sizes.max` bytes remain; otherwise the lengths add up
-   * to all of `data`.
+   * @param more Whether the content goes on after `end`. Then only chunks that cannot depend on
+   * what follows are cut, and fewer bytes remain than the longest chunk has; otherwise the chunks
+   * reach to `end`.
+   * @returns The packed manifest of the chunks, void as soon as anything else is cut.
    */
-  cut(data: Uint8Array, sizes: ChunkSizes, more: boolean): number[];
+  chunks(start: number, end: number, more: boolean): Uint8Array;
 }
 
 /** What new content is cut by. */
 export const DEFAULT_CHUNKING: Chunking = {
-  name: "fastcdc2020-16k-v1",
+  name: "vgear-16k-v1",
   sizesFor: chunkSizesFor,
-  cut: fastcdcCuts,
+  open: openVgear,
 };
 
 const CHUNKINGS: ReadonlyMap<string, Chunking> = new Map(

@@ -3,7 +3,7 @@ import { FilesyncError } from "../core/errors.ts";
 import { chunkingByName, DEFAULT_CHUNKING } from "./chunker.ts";
 
 Deno.test("chunkingByName() knows the default by its stored name", () => {
-  assertEquals(chunkingByName("fastcdc2020-16k-v1"), DEFAULT_CHUNKING);
+  assertEquals(chunkingByName("vgear-16k-v1"), DEFAULT_CHUNKING);
 });
 
 Deno.test("chunkingByName() refuses an unknown name for good", () => {

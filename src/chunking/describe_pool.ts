@@ -1,9 +1,11 @@
 /** Describing files on several cores. @module */
-import { FilesyncError } from "../core/errors.ts";
+import { packedLength } from "../core/chunk.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { errorOf } from "../core/problem.ts";
 import type { Chunking } from "./chunker.ts";
-import type { FileContent } from "./describe.ts";
-import type { DescribeAnswer, DescribeRequest } from "./describe_worker.ts";
+import { contentOf, type FileContent, type FileDigest, type FileRange } from "./describe.ts";
+import type { DescribeAnswer, DescribeRequest, Findings } from "./describe_worker.ts";
+import { joinSegments, segmentsOf, SPLIT_BYTES } from "./segments.ts";
 
 /** Settings of a {@linkcode DescribePool}. */
 export interface DescribePoolOptions {
@@ -21,9 +23,14 @@ const BATCHES_AHEAD = 2;
 
 interface Job {
   nativePath: string;
-  /** Whether the file is known to be large. */
-  large: boolean;
-  resolve(content: FileContent): void;
+  task: keyof Findings;
+  /** What to cut, if not the whole file. */
+  range?: FileRange;
+  /** Bytes, when the file is known to be large. */
+  size?: number;
+  /** Whether it is to be done by one worker, however large. */
+  inOneGo?: boolean;
+  resolve(found: Findings[keyof Findings]): void;
   reject(error: FilesyncError): void;
 }
 
@@ -35,7 +42,8 @@ interface Crew {
 
 /**
  * Describes files in workers, which are started when there is work for them. Small files travel
- * in batches; a large file travels alone, and nothing is queued behind it while it is read.
+ * in batches; a large file travels alone, and nothing is queued behind it while it is read. A file
+ * of {@linkcode SPLIT_BYTES} or more that nothing else waits with is described by all workers at once.
  */
 export class DescribePool implements Disposable {
   readonly #chunking: Chunking;
@@ -44,6 +52,8 @@ export class DescribePool implements Disposable {
   readonly #crews = new Set<Crew>();
   /** First in, first out. */
   readonly #waiting = new Set<Job>();
+  /** Parts of files that are described by all workers: done when nothing else waits. */
+  readonly #parts = new Set<Job>();
   #scheduled = false;
   #closed = false;
 
@@ -56,15 +66,17 @@ export class DescribePool implements Disposable {
   /**
    * Describes one file, as `describeFile` does.
    *
+   * @param known What {@linkcode digest} said of it, when it has not changed since: then it is only cut.
    * @throws {FilesyncError} When it cannot be read. When the worker dies or the pool is closed
    * meanwhile: `internal`, and trying again can help.
    */
-  describe(nativePath: string): Promise<FileContent> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(closedError(nativePath));
-      this.#waiting.add({ nativePath, large: false, resolve, reject });
-      this.#schedule();
-    });
+  async describe(nativePath: string, known?: FileDigest): Promise<FileContent> {
+    if (known !== undefined) {
+      const manifest = await this.#find("cuts", nativePath);
+      if (packedLength(manifest) === known.size) return contentOf(known, manifest);
+    }
+    const content = await this.#find("content", nativePath);
+    return "packedManifest" in content ? content : contentOf(content, new Uint8Array());
   }
 
   /** Describes many files; gives for each, in order, its content or why it cannot be read. */
@@ -74,15 +86,47 @@ export class DescribePool implements Disposable {
     );
   }
 
+  /**
+   * Size and digest of one file, as `digestFile` gives them: half the work where the content may be known.
+   *
+   * @throws {FilesyncError} As {@linkcode describe} does.
+   */
+  digest(nativePath: string): Promise<FileDigest> {
+    return this.#find("digest", nativePath);
+  }
+
+  /** Sizes and digests of many files; gives for each, in order, what it holds or why it cannot be read. */
+  digestMany(nativePaths: string[]): Promise<(FileDigest | FilesyncError)[]> {
+    return Promise.all(
+      nativePaths.map((path) => this.digest(path).catch((error: FilesyncError) => error)),
+    );
+  }
+
   /** Ends the workers; what was not described yet fails. */
   [Symbol.dispose](): void {
     this.#closed = true;
     for (const { worker } of this.#crews) worker.terminate();
-    for (const job of [...this.#crews].flatMap((crew) => crew.batches.flat()).concat(...this.#waiting)) {
-      job.reject(closedError(job.nativePath));
-    }
+    const sent = [...this.#crews].flatMap((crew) => crew.batches.flat());
+    for (const job of [...sent, ...this.#waiting, ...this.#parts]) job.reject(closedError(job.nativePath));
     this.#crews.clear();
     this.#waiting.clear();
+    this.#parts.clear();
+  }
+
+  #find<Task extends keyof Findings>(task: Task, nativePath: string): Promise<Findings[Task]> {
+    return this.#enqueue(this.#waiting, task, { nativePath });
+  }
+
+  #enqueue<Task extends keyof Findings>(
+    queue: Set<Job>,
+    task: Task,
+    what: Pick<Job, "nativePath" | "range" | "size" | "inOneGo">,
+  ): Promise<Findings[Task]> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError(what.nativePath));
+      queue.add({ ...what, task, resolve: (found) => resolve(found as Findings[Task]), reject });
+      this.#schedule();
+    });
   }
 
   /** Sends what waits, once everything that is asked for at this moment waits. */
@@ -96,15 +140,22 @@ export class DescribePool implements Disposable {
   }
 
   #send(): void {
-    while (this.#waiting.size > 0) {
+    while (this.#waiting.size + this.#parts.size > 0) {
       const crew = this.#crewWithRoom();
       if (crew === undefined) return;
       const batch = this.#nextBatch();
+      if (this.#isWorthSplitting(batch[0])) {
+        this.#split(batch[0]);
+        continue;
+      }
       crew.batches.push(batch);
+      const [{ task, range, size }] = batch;
       const request: DescribeRequest = {
+        task,
         chunking: this.#chunking.name,
         nativePaths: batch.map((job) => job.nativePath),
-        large: batch[0].large,
+        range,
+        large: size !== undefined,
       };
       crew.worker.postMessage(request);
     }
@@ -116,20 +167,56 @@ export class DescribePool implements Disposable {
     const idle = crews.find((crew) => crew.batches.length === 0);
     if (idle !== undefined) return idle;
     if (crews.length < this.#limit) return this.#hire();
-    return crews.find(({ batches }) => batches.length < BATCHES_AHEAD && !batches.some(([job]) => job.large));
+    return crews.find(({ batches }) =>
+      batches.length < BATCHES_AHEAD && !batches.some(([job]) => job.size !== undefined)
+    );
   }
 
-  /** One large file, or small files: fewer than fit when there is not enough work for all workers. */
+  /**
+   * One large file or part of one, or small files that want the same: fewer than fit when there is not enough
+   * work for all workers.
+   */
   #nextBatch(): Job[] {
-    const share = Math.ceil(this.#waiting.size / (this.#limit * BATCHES_AHEAD));
+    const queue = this.#waiting.size > 0 ? this.#waiting : this.#parts;
+    const share = Math.ceil(queue.size / (this.#limit * BATCHES_AHEAD));
     const batch: Job[] = [];
-    for (const job of this.#waiting) {
-      if (job.large && batch.length > 0) break;
-      this.#waiting.delete(job);
+    for (const job of queue) {
+      if (batch.length > 0 && (job.size !== undefined || job.task !== batch[0].task)) break;
+      queue.delete(job);
       batch.push(job);
-      if (job.large || batch.length === Math.min(share, BATCH_FILES)) break;
+      if (job.size !== undefined || batch.length === Math.min(share, BATCH_FILES)) break;
     }
     return batch;
+  }
+
+  /** Whether all workers should do a job together. When other jobs wait, those keep them busy for less. */
+  #isWorthSplitting({ task, range, size = 0, inOneGo }: Job): boolean {
+    return size >= SPLIT_BYTES && task !== "digest" && range === undefined && !inOneGo &&
+      this.#limit > 1 && this.#waiting.size === 0;
+  }
+
+  /** Has a file described in parts, and in one go when it changes meanwhile: parts would be of different contents. */
+  #split(job: Job): void {
+    const { nativePath, task, size = 0 } = job;
+    const cut = (range: FileRange) => this.#enqueue(this.#parts, "cuts", { nativePath, range, size });
+    const describe = async () => {
+      const before = await Deno.stat(nativePath);
+      const segments = segmentsOf(size, this.#chunking.sizesFor(size));
+      const [whole, ...manifests] = await Promise.all([
+        task === "content" ? this.#enqueue(this.#parts, "digest", { nativePath, size }) : undefined,
+        ...segments.map(cut),
+      ]);
+      const manifest = await joinSegments(segments, manifests, cut);
+      const after = await Deno.stat(nativePath);
+      const isSame = before.size === size && after.size === size && packedLength(manifest) === size &&
+        before.mtime?.getTime() === after.mtime?.getTime() &&
+        before.ctime?.getTime() === after.ctime?.getTime();
+      if (isSame) return whole === undefined ? manifest : contentOf(whole, manifest);
+      return await this.#enqueue(this.#parts, task, { nativePath, size, inOneGo: true });
+    };
+    describe().then(job.resolve, (error) => {
+      job.reject(toFilesyncError(`read ${JSON.stringify(nativePath)}`, error));
+    });
   }
 
   #hire(): Crew {
@@ -149,8 +236,8 @@ export class DescribePool implements Disposable {
   }
 
   #settle(job: Job, answer: DescribeAnswer): void {
-    if (answer === "large") this.#waiting.add({ ...job, large: true });
-    else if ("content" in answer) job.resolve(answer.content);
+    if ("large" in answer) this.#waiting.add({ ...job, size: answer.large });
+    else if ("found" in answer) job.resolve(answer.found);
     else job.reject(errorOf(answer.problem));
   }
 

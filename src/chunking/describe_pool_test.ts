@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { randomBytes } from "../../tests/support/bytes.ts";
+import { randomBytes, writeBigFile } from "../../tests/support/bytes.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { DEFAULT_CHUNKING } from "./chunker.ts";
-import { describeBytes, SMALL_FILE_BYTES } from "./describe.ts";
+import { describeBytes, describeFile, type FileDigest, SMALL_FILE_BYTES } from "./describe.ts";
 import { DescribePool } from "./describe_pool.ts";
+import type { DescribeRequest } from "./describe_worker.ts";
+import { SPLIT_BYTES } from "./segments.ts";
 
 /** Makes a file in `directory` for each content and gives their paths. */
 function writeAll(directory: string, contents: Uint8Array[]): string[] {
@@ -20,6 +22,18 @@ function startWorker(code: string): Worker {
 
 const startRealWorker = () =>
   new Worker(new URL("./describe_worker.ts", import.meta.url), { type: "module" });
+
+/** A worker that writes down what it is asked. */
+function spied(asked: DescribeRequest[], onAsked = (_: DescribeRequest) => {}): Worker {
+  const worker = startRealWorker();
+  const post = worker.postMessage.bind(worker);
+  worker.postMessage = (request: DescribeRequest) => {
+    asked.push(request);
+    onAsked(request);
+    post(request);
+  };
+  return worker;
+}
 
 Deno.test("DescribePool.describeMany() answers in order, for small and large files", async () => {
   using temp = new TempDirectory();
@@ -53,6 +67,71 @@ Deno.test("DescribePool.describe() does not let small files wait for a large one
   const order: number[] = [];
   await Promise.all(paths.map((path, i) => pool.describe(path).then(() => order.push(i))));
   assertEquals(order, [1, 2, 0]);
+});
+
+Deno.test("DescribePool.digestMany() answers in order, and describe() then only cuts", async () => {
+  using temp = new TempDirectory();
+  using pool = new DescribePool(DEFAULT_CHUNKING, { workers: 2 });
+  const contents = [0, 10, 5_000, 300_000, SMALL_FILE_BYTES + 1, 50].map((length, i) =>
+    randomBytes(i, length)
+  );
+  const paths = writeAll(temp.path, contents);
+  const expected = contents.map((content) => describeBytes(content, DEFAULT_CHUNKING));
+  const digests = await pool.digestMany([...paths, `${temp.path}/missing`]);
+  assertInstanceOf(digests.pop(), FilesyncError);
+  assertEquals(digests, expected.map(({ size, digest }) => ({ size, digest })));
+  const known = digests as FileDigest[];
+  assertEquals(await Promise.all(paths.map((path, i) => pool.describe(path, known[i]))), expected);
+});
+
+Deno.test("DescribePool.describe() does not trust a known digest of another size", async () => {
+  using temp = new TempDirectory();
+  using pool = new DescribePool(DEFAULT_CHUNKING, { workers: 1 });
+  const content = randomBytes(1, 30_000);
+  const [path] = writeAll(temp.path, [content]);
+  const { digest } = describeBytes(content.subarray(1), DEFAULT_CHUNKING);
+  assertEquals(
+    await pool.describe(path, { size: 29_999, digest }),
+    describeBytes(content, DEFAULT_CHUNKING),
+  );
+});
+
+Deno.test("DescribePool.describe() describes a very large file in parts as in one go", async () => {
+  using temp = new TempDirectory();
+  const path = `${temp.path}/file`;
+  writeBigFile(path, 2 * SPLIT_BYTES + 12_345, 1);
+  const expected = describeFile(path, DEFAULT_CHUNKING);
+  const asked: DescribeRequest[] = [];
+  using pool = new DescribePool(DEFAULT_CHUNKING, { workers: 2, startWorker: () => spied(asked) });
+  const content = await pool.describe(path);
+  assertEquals([content.size, content.digest], [expected.size, expected.digest]);
+  assert(content.packedManifest.toHex() === expected.packedManifest.toHex());
+  assertEquals(asked.slice(1).map(({ task, range }) => [task, range?.start]), [
+    ["digest", undefined],
+    ["cuts", 0],
+    ["cuts", SPLIT_BYTES],
+  ]);
+  const again = await pool.describe(path, content);
+  assert(again.packedManifest.toHex() === expected.packedManifest.toHex());
+});
+
+Deno.test("DescribePool.describe() describes a very large file in one go when it changes meanwhile", async () => {
+  using temp = new TempDirectory();
+  const path = `${temp.path}/file`;
+  writeBigFile(path, SPLIT_BYTES, 1);
+  const asked: DescribeRequest[] = [];
+  using pool = new DescribePool(DEFAULT_CHUNKING, {
+    workers: 2,
+    startWorker: () =>
+      spied(asked, ({ task }) => {
+        if (task === "digest") Deno.writeFileSync(path, randomBytes(2, 10), { append: true });
+      }),
+  });
+  const content = await pool.describe(path);
+  const expected = describeFile(path, DEFAULT_CHUNKING);
+  assertEquals([content.size, content.digest], [SPLIT_BYTES + 10, expected.digest]);
+  assert(content.packedManifest.toHex() === expected.packedManifest.toHex());
+  assertEquals(asked.at(-1)?.task, "content");
 });
 
 Deno.test("DescribePool reports a missing file and goes on with the others", async () => {

@@ -4,9 +4,18 @@ import { randomBytes } from "../../tests/support/bytes.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { unpackManifest } from "../core/chunk.ts";
 import { FilesyncError } from "../core/errors.ts";
+import { chunkDigest } from "../hashing/chunk_digest.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import { DEFAULT_CHUNKING } from "./chunker.ts";
-import { describeBytes, describeFile, type FileContent, SMALL_FILE_BYTES } from "./describe.ts";
+import {
+  contentOf,
+  cutFile,
+  describeBytes,
+  describeFile,
+  digestFile,
+  type FileContent,
+  SMALL_FILE_BYTES,
+} from "./describe.ts";
 
 const MIN = DEFAULT_CHUNKING.sizesFor(0).min;
 
@@ -27,9 +36,10 @@ function describeChanged(data: Uint8Array, size: number): FileContent {
 function assertDescribes(content: FileContent, data: Uint8Array): void {
   assertEquals([content.size, content.digest], [data.length, sha256(data)]);
   let at = 0;
-  for (const { digest, length } of unpackManifest(content.packedManifest)) {
-    assertEquals(digest, sha256(data.subarray(at, at += length)));
-  }
+  const chunks = unpackManifest(content.packedManifest);
+  // An only chunk has the name of the content.
+  const nameOf = chunks.length === 1 ? sha256 : chunkDigest;
+  for (const { digest, length } of chunks) assertEquals(digest, nameOf(data.subarray(at, at += length)));
   assertEquals(at, data.length);
 }
 
@@ -52,6 +62,45 @@ Deno.test("describeFile() and describeBytes() describe the same, small or large"
     const content = describeOf(data);
     assertDescribes(content, data);
     assertEquals(content, describeBytes(data, DEFAULT_CHUNKING));
+  }
+});
+
+Deno.test("digestFile() and cutFile() find what describeFile() does", () => {
+  using temp = new TempDirectory();
+  const path = `${temp.path}/file`;
+  for (const length of [0, 1, MIN, MIN + 1, SMALL_FILE_BYTES, 3_000_000]) {
+    const data = randomBytes(8, length);
+    Deno.writeFileSync(path, data);
+    const whole = digestFile(path);
+    assertEquals(whole, { size: length, digest: sha256(data) });
+    assertEquals(contentOf(whole, cutFile(path, DEFAULT_CHUNKING)), describeFile(path, DEFAULT_CHUNKING));
+  }
+});
+
+Deno.test("cutFile() cuts a range, and leaves out what could be cut otherwise with what follows", () => {
+  using temp = new TempDirectory();
+  const path = `${temp.path}/file`;
+  const data = randomBytes(9, 4_000_000);
+  Deno.writeFileSync(path, data);
+  const cut = (start: number, end: number) => unpackManifest(cutFile(path, DEFAULT_CHUNKING, { start, end }));
+  const whole = cut(0, data.length);
+  const second = whole[0].length;
+  assertEquals(cut(second, data.length), whole.slice(1));
+  const part = cut(second, 2_000_000);
+  assertEquals(part, whole.slice(1, 1 + part.length));
+  const end = part.reduce((sum, { length }) => sum + length, second);
+  assertGreater(end, 2_000_000 - DEFAULT_CHUNKING.sizesFor(0).max);
+});
+
+Deno.test("digestFile() reads exactly the file that was there in the beginning", () => {
+  const data = randomBytes(10, 3_000_000);
+  const { statSync } = Deno;
+  using temp = new TempDirectory();
+  Deno.writeFileSync(`${temp.path}/file`, data);
+  for (const size of [0, 70_000, 2_500_000, 4_000_000]) {
+    using _ = stub(Deno, "statSync", (path) => ({ ...statSync(path), size }));
+    const expected = data.subarray(0, size);
+    assertEquals(digestFile(`${temp.path}/file`), { size: expected.length, digest: sha256(expected) });
   }
 });
 

@@ -4,21 +4,43 @@
  *
  * @module
  */
+import { PACKED_CHUNK_BYTES } from "../core/chunk.ts";
 import { toFilesyncError } from "../core/errors.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
 import { chunkingByName } from "./chunker.ts";
-import { describeFile, type FileContent, SMALL_FILE_BYTES } from "./describe.ts";
+import {
+  cutFile,
+  describeFile,
+  digestFile,
+  type FileContent,
+  type FileDigest,
+  type FileRange,
+  sizeOfFile,
+  SMALL_FILE_BYTES,
+} from "./describe.ts";
+
+/** What a worker can find out of a file, by the name of the task. */
+export interface Findings {
+  /** Without a manifest when there is only one chunk: a small array costs as much as all else in a message. */
+  content: FileContent | FileDigest;
+  digest: FileDigest;
+  /** A packed manifest. */
+  cuts: Uint8Array<ArrayBuffer>;
+}
 
 /** What a worker is asked. */
 export interface DescribeRequest {
+  task: keyof Findings;
   chunking: string;
   nativePaths: string[];
+  /** What to cut of them, if not all. */
+  range?: FileRange;
   /** Whether large files are to be described too, or to be put off. */
   large: boolean;
 }
 
-/** What a worker says of one file; `"large"` when it was put off. */
-export type DescribeAnswer = { content: FileContent } | { problem: Problem } | "large";
+/** What a worker says of one file; `large` is its size when it was put off. */
+export type DescribeAnswer = { found: Findings[keyof Findings] } | { problem: Problem } | { large: number };
 
 interface WorkerScope {
   onmessage: (event: MessageEvent<DescribeRequest>) => void;
@@ -33,16 +55,36 @@ scope.onmessage = ({ data }) => {
   scope.postMessage(answers, data.large ? answers.flatMap(buffersOf) : []);
 };
 
-function answer(nativePath: string, { chunking, large }: DescribeRequest): DescribeAnswer {
+function answer(nativePath: string, request: DescribeRequest): DescribeAnswer {
   try {
-    if (!large && Deno.statSync(nativePath).size > SMALL_FILE_BYTES) return "large";
-    return { content: describeFile(nativePath, chunkingByName(chunking)) };
+    const size = sizeOfFile(nativePath);
+    if (size > SMALL_FILE_BYTES && !request.large) return { large: size };
+    return { found: find(nativePath, size, request) };
   } catch (error) {
     return { problem: problemOf(toFilesyncError(`read ${JSON.stringify(nativePath)}`, error)) };
   }
 }
 
+function find(
+  nativePath: string,
+  size: number,
+  { task, chunking, range }: DescribeRequest,
+): Findings[keyof Findings] {
+  switch (task) {
+    case "content": {
+      const { packedManifest, ...whole } = describeFile(nativePath, chunkingByName(chunking), size);
+      return packedManifest.length > PACKED_CHUNK_BYTES ? { ...whole, packedManifest } : whole;
+    }
+    case "digest":
+      return digestFile(nativePath, size);
+    case "cuts":
+      return cutFile(nativePath, chunkingByName(chunking), range, size);
+  }
+}
+
 /** Only long manifests are worth a transfer. */
 function buffersOf(answer: DescribeAnswer): Transferable[] {
-  return answer !== "large" && "content" in answer ? [answer.content.packedManifest.buffer] : [];
+  if (!("found" in answer)) return [];
+  if (answer.found instanceof Uint8Array) return [answer.found.buffer];
+  return "packedManifest" in answer.found ? [answer.found.packedManifest.buffer] : [];
 }

@@ -1,7 +1,16 @@
-/** Chunks, manifests, and their packed form. @module */
+/**
+ * Chunks, manifests, and their packed form.
+ *
+ * A chunk is named by its BLAKE3 digest. The exception is a content that has only one chunk: there the
+ * chunk is the content, and has the name of the content, its SHA-256. So a small file needs no second
+ * digest, and whoever knows the digest of a content that is not cut knows its manifest. What verifies a
+ * chunk on its own accepts either (`namesChunk` in `src/hashing`): both say what the bytes are.
+ *
+ * @module
+ */
 import { type Digest, DIGEST_BYTES, digestFromBytes, digestToBytes } from "./digest.ts";
 
-/** A content-defined piece of a file, named by its digest. */
+/** A content-defined piece of a file, named by its digest: see above which. */
 export interface ChunkRef {
   digest: Digest;
   /** Bytes. */
@@ -49,4 +58,14 @@ export function unpackManifest(packed: Uint8Array): Manifest {
     });
   }
   return manifest;
+}
+
+/** The sum of the lengths in a packed manifest. */
+export function packedLength(packed: Uint8Array): number {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  let length = 0;
+  for (let at = DIGEST_BYTES; at < packed.length; at += PACKED_CHUNK_BYTES) {
+    length += view.getUint32(at, true);
+  }
+  return length;
 }

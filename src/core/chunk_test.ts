@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { packManifest, unpackManifest } from "./chunk.ts";
+import { packedLength, packManifest, unpackManifest } from "./chunk.ts";
 import { digestFromBytes } from "./digest.ts";
 
 const manifest = fc.array(fc.record({
@@ -25,4 +25,14 @@ Deno.test("packManifest() writes the bytes that are stored and sent", () => {
 
 Deno.test("unpackManifest() refuses part of a chunk", () => {
   for (const length of [1, 35, 37]) assertThrows(() => unpackManifest(new Uint8Array(length)), RangeError);
+});
+
+Deno.test("packedLength() adds up the lengths, from any view", () => {
+  fc.assert(fc.property(manifest, (manifest) => {
+    const packed = packManifest(manifest);
+    const within = new Uint8Array(packed.length + 7);
+    within.set(packed, 3);
+    const expected = manifest.reduce((sum, { length }) => sum + length, 0);
+    assertEquals(packedLength(within.subarray(3, 3 + packed.length)), expected);
+  }));
 });

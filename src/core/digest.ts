@@ -1,9 +1,12 @@
-/** SHA-256 digests as they are named everywhere: 64 lower-case hexadecimal digits. @module */
+/** Digests as they are written everywhere: 64 lower-case hexadecimal digits. @module */
 import { FilesyncError } from "./errors.ts";
 
 declare const checked: unique symbol;
 
-/** A SHA-256 digest, 64 lower-case hexadecimal digits: what `sha256sum` prints. */
+/**
+ * A digest, 64 lower-case hexadecimal digits: of a content SHA-256, what `sha256sum` prints; of a chunk
+ * mostly BLAKE3 (`chunk.ts`).
+ */
 export type Digest = string & { readonly [checked]: true };
 
 /** Bytes in a digest. */

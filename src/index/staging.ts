@@ -8,7 +8,7 @@
 import { type Chunk, unpackManifest } from "../core/chunk.ts";
 import { type Digest, digestToBytes } from "../core/digest.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
-import { sha256 } from "../hashing/sha256.ts";
+import { namesChunk } from "../hashing/chunk_digest.ts";
 import type { TreeIndex } from "./tree_index.ts";
 
 /** Where a staged chunk lies in the pack file. */
@@ -48,7 +48,7 @@ export class Staging implements Disposable {
    */
   keep(chunks: Chunk[], now: number): void {
     for (const { digest, data } of chunks) {
-      if (sha256(data) === digest) continue;
+      if (namesChunk(digest, data)) continue;
       throw new FilesyncError({
         code: "digest-mismatch",
         operation: `stage the chunk ${digest}`,

@@ -4,6 +4,7 @@ import { TempDirectory } from "../../tests/support/temp.ts";
 import { type Chunk, packManifest } from "../core/chunk.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { openDatabase } from "../database/open.ts";
+import { chunkDigest } from "../hashing/chunk_digest.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import { INDEX_MIGRATIONS } from "./schema.ts";
 import { Staging } from "./staging.ts";
@@ -14,7 +15,7 @@ const DAY = 24 * 3600 * 1000;
 
 function chunk(seed: number, length = 1_000): Chunk {
   const data = randomBytes(seed, length);
-  return { digest: sha256(data), data };
+  return { digest: chunkDigest(data), data };
 }
 
 function open(directory: string, now = NOW) {
@@ -82,6 +83,15 @@ Deno.test("release() drops an offer with its chunks, and makes the pack small ag
   assertEquals(packSize(temp.path), 0);
   staging.keep([a], NOW);
   assertEquals(opened.bytesOf(a), a.data);
+});
+
+Deno.test("keep() takes a chunk that is a whole content, by the name of the content", () => {
+  using temp = new TempDirectory();
+  using opened = open(temp.path);
+  const data = randomBytes(1, 1_000);
+  const only = { digest: sha256(data), data };
+  opened.staging.keep([only], NOW);
+  assertEquals(opened.bytesOf(only), data);
 });
 
 Deno.test("offer() goes by the manifest that was given last", () => {

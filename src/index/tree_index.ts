@@ -224,16 +224,8 @@ export class TreeIndex implements Disposable {
    * @param packedManifest The chunks of a file's content, needed when the content is new here.
    */
   put(entry: Entry, look: Look, packedManifest?: Uint8Array): void {
-    const old = this.#contentOf(entry.path);
     const content = entry.kind === "file" ? this.#contentFor(entry.digest, entry.size, packedManifest) : null;
-    this.sql(`
-      INSERT INTO entries (path, parent, kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, size = excluded.size, mtime = excluded.mtime,
-        mode = excluded.mode, target = excluded.target, content = excluded.content, ctime = excluded.ctime,
-        dev = excluded.dev, ino = excluded.ino, looked_at = excluded.looked_at`).run(
-      entry.path,
-      parentOf(entry.path),
+    const values = [
       entry.kind,
       entry.kind === "file" ? entry.size : 0,
       entry.mtime,
@@ -244,7 +236,18 @@ export class TreeIndex implements Disposable {
       look.dev,
       look.ino,
       look.lookedAt,
-    );
+      entry.path,
+    ];
+    // Most are new, and one question is cheaper than two.
+    const { changes } = this.sql(`
+      INSERT INTO entries (kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at, path, parent)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING`)
+      .run(...values, parentOf(entry.path));
+    if (changes > 0) return;
+    const old = this.#contentOf(entry.path);
+    this.sql(`
+      UPDATE entries SET (kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at)
+        = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE path = ?`).run(...values);
     if (old !== null && old !== content) this.#dropContentIfUnused(old);
   }
 
@@ -411,13 +414,13 @@ export class TreeIndex implements Disposable {
 
   #contentFor(digest: Digest, size: number, packedManifest: Uint8Array | undefined): number {
     const bytes = digestToBytes(digest);
-    const known = this.sql("SELECT id FROM contents WHERE digest = ?").get(bytes) as
-      | { id: number }
-      | undefined;
-    if (known !== undefined) return known.id;
-    const id = Number(
-      this.sql("INSERT INTO contents (digest, size) VALUES (?, ?)").run(bytes, size).lastInsertRowid,
-    );
+    const added = this.sql(
+      "INSERT INTO contents (digest, size) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING RETURNING id",
+    ).get(bytes, size) as { id: number } | undefined;
+    if (added === undefined) {
+      return (this.sql("SELECT id FROM contents WHERE digest = ?").get(bytes) as { id: number }).id;
+    }
+    const { id } = added;
     const manifest = unpackManifest(packedManifest ?? new Uint8Array());
     if (manifest.length > 1) {
       const insert = this.sql("INSERT INTO chunks (content, start, length, digest) VALUES (?, ?, ?, ?)");

@@ -474,7 +474,7 @@ class Pass {
   #judgeContent({ path, stat, lookedAt, origin }: Candidate, content: FileContent): void {
     const { size, digest, packedManifest } = content;
     // What was known when the file was met may have been moved elsewhere since.
-    let before = this.#options.state.index.get(path);
+    let before = this.#isFirst ? undefined : this.#options.state.index.get(path);
     const { mtime, mode } = stat;
     const entry: Entry = { kind: "file", path, size, mtime, mode, digest };
     const moved = before === undefined && origin?.kind === "file" && origin.digest === digest &&
