@@ -7,7 +7,7 @@
  */
 import { permissionBits } from "../core/entry.ts";
 import { osCode } from "../core/errors.ts";
-import { isWithin, nameOf, ROOT, type TreePath } from "../core/path.ts";
+import { isWithin, nameOf, parentOf, ROOT, type TreePath } from "../core/path.ts";
 import { Descriptor } from "./descriptor.ts";
 import { type Directories, Obstacle, stepTowards } from "./directories.ts";
 import type { Directory } from "./directory.ts";
@@ -202,10 +202,8 @@ export class PinnedDirectories implements Directories {
 
   /** Opens step by step from the nearest directory above that is open already. */
   #walk(path: TreePath, keep: Directory | undefined): DescriptorDirectory {
-    let at = ROOT;
-    for (const pinned of this.#pins.keys()) {
-      if (pinned.length > at.length && isWithin(path, pinned)) at = pinned;
-    }
+    let at = parentOf(path);
+    while (at !== ROOT && !this.#pins.has(at)) at = parentOf(at);
     let directory = at === ROOT ? this.#root() : this.#touch(at)!;
     while (at !== path) {
       at = stepTowards(path, at);

@@ -86,6 +86,9 @@ const PATIENCE = 3;
 /** Longest time without giving other work a turn, milliseconds. */
 const TURN_MS = 15;
 
+/** Directories on the way stay open for at most this long, milliseconds. */
+const ANCHOR_MS = 10;
+
 /** A file to be read, and how it looked just before. */
 interface Candidate {
   path: TreePath;
@@ -198,55 +201,64 @@ class Pass {
 
   /** Looks at everything below `top`. */
   async lookInto(top: TreePath): Promise<void> {
-    const { state, rules, clock } = this.#options;
+    const { clock } = this.#options;
     const directories = [top];
-    for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+    while (directories.length > 0) {
       this.#signal?.throwIfAborted();
-      this.#progress.directories++;
-      const found = this.#withAnchor((anchor): TreePath[] => {
-        const lookedAt = clock.now();
-        let listed: ReturnType<Anchor["listWithStats"]>;
-        try {
-          listed = anchor.listWithStats(directory!);
-        } catch (error) {
-          const failure = toFilesyncError(`list "${directory}"`, error);
-          // Removed since it was met: whoever listed its parent sees to that.
-          if (failure.code !== "not-found") this.#report(failure, directory!);
-          return [];
-        }
-        try {
-          rules.enter(directory!, listed.map(({ name }) => name));
-        } catch (error) {
-          const path = childOf(directory!, RULE_FILE);
-          this.#report(toFilesyncError(`read the ignore rules in "${path}"`, error), path);
-          return [];
-        }
-        const known = new Map(this.#childrenOf(directory!).map((entry) => [entry.path, entry]));
-        const enter: TreePath[] = [];
-        for (const { name, stat } of listed) {
-          if (name === STATE_DIRECTORY) continue;
-          const fault = nameFault(name);
-          const path = childOf(directory!, name);
-          if (fault !== undefined) {
-            this.#report(new PathError(path, fault), path);
-            continue;
-          }
-          const seen = known.get(path);
-          known.delete(path);
-          const judged = seen !== undefined && this.#isStill(path, seen, stat)
-            ? this.#pass(path, stat as Stat)
-            : this.#judge(anchor, path, seen && state.index.get(path), { stat, lookedAt });
-          if (judged !== undefined) enter.push(path);
-        }
-        for (const entry of known.values()) {
-          if (!this.#isIgnored(entry.path, entry.kind === "directory")) this.#gone.add(entry.path);
-        }
-        return enter;
+      // What is open stays open for a moment only: somebody may rename it.
+      this.#withAnchor((anchor) => {
+        const until = clock.now() + ANCHOR_MS;
+        do directories.push(...this.#list(anchor, directories.pop()!)); while (
+          directories.length > 0 && !this.#isFull && clock.now() < until
+        );
       });
-      directories.push(...found.reverse());
       await this.#flushIfFull();
       if (clock.now() - this.#lastTurn > TURN_MS) await this.#turn();
     }
+  }
+
+  /** Judges what is in a directory; returns the directories to look into next, the last one first. */
+  #list(anchor: Anchor, directory: TreePath): TreePath[] {
+    const { state, rules, clock } = this.#options;
+    this.#progress.directories++;
+    const lookedAt = clock.now();
+    let listed: ReturnType<Anchor["listWithStats"]>;
+    try {
+      listed = anchor.listWithStats(directory);
+    } catch (error) {
+      const failure = toFilesyncError(`list "${directory}"`, error);
+      // Removed since it was met: whoever listed its parent sees to that.
+      if (failure.code !== "not-found") this.#report(failure, directory);
+      return [];
+    }
+    try {
+      rules.enter(directory, listed.map(({ name }) => name));
+    } catch (error) {
+      const path = childOf(directory, RULE_FILE);
+      this.#report(toFilesyncError(`read the ignore rules in "${path}"`, error), path);
+      return [];
+    }
+    const known = new Map(this.#childrenOf(directory).map((entry) => [entry.path, entry]));
+    const enter: TreePath[] = [];
+    for (const { name, stat } of listed) {
+      if (name === STATE_DIRECTORY) continue;
+      const fault = nameFault(name);
+      const path = childOf(directory, name);
+      if (fault !== undefined) {
+        this.#report(new PathError(path, fault), path);
+        continue;
+      }
+      const seen = known.get(path);
+      known.delete(path);
+      const judged = seen !== undefined && this.#isStill(path, seen, stat)
+        ? this.#pass(path, stat as Stat)
+        : this.#judge(anchor, path, seen && state.index.get(path), { stat, lookedAt });
+      if (judged !== undefined) enter.push(path);
+    }
+    for (const entry of known.values()) {
+      if (!this.#isIgnored(entry.path, entry.kind === "directory")) this.#gone.add(entry.path);
+    }
+    return enter.reverse();
   }
 
   /** Whether nothing at all happened to an entry, and it is not to be left out by now. */
@@ -402,8 +414,12 @@ class Pass {
     state.dropProblem(entry.path);
   }
 
+  get #isFull(): boolean {
+    return this.#candidates.length + this.#changes.length >= GROUP;
+  }
+
   async #flushIfFull(): Promise<void> {
-    if (this.#candidates.length + this.#changes.length >= GROUP) await this.#flush();
+    if (this.#isFull) await this.#flush();
   }
 
   /** Reads candidates and records everything known. */

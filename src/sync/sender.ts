@@ -140,8 +140,8 @@ export class Sender {
    */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, state } = this.#options;
-    state.forgetIdleBases();
     try {
+      state.forgetIdleBases();
       for (let failures = 0; !signal.aborted;) {
         try {
           await this.#step(signal);
