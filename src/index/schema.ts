@@ -12,6 +12,8 @@ export const INDEX_MIGRATIONS: readonly string[] = [
     size INTEGER NOT NULL
   ) STRICT;
 
+  CREATE INDEX big_contents_by_size ON contents(size) WHERE size > 1048576;
+
   -- The chunks of contents that have more than one; the only chunk of the others has the content's own digest.
   CREATE TABLE chunks (
     content INTEGER NOT NULL REFERENCES contents(id) ON DELETE CASCADE,

@@ -299,6 +299,12 @@ export class TreeIndex implements Disposable {
     return this.sql("SELECT 1 FROM contents WHERE digest = ?").get(digestToBytes(digest)) !== undefined;
   }
 
+  /** Whether a content of so many bytes is known; only for big ones it is quick to tell. */
+  hasContentOfSize(size: number): boolean {
+    return this.sql("SELECT 1 FROM contents WHERE size = ? AND size > 1048576 LIMIT 1").get(size) !==
+      undefined;
+  }
+
   /** The entries that had this inode when they were looked at. */
   byInode({ dev, ino }: { dev: number; ino: number }): IndexedEntry[] {
     const rows = this.sql(`${SELECT_ENTRY} WHERE ino = ? AND dev = ? LIMIT 16`).all(

@@ -8,10 +8,11 @@
  *
  * @module
  */
-import type { FileContent } from "../chunking/describe.ts";
+import { type FileContent, SMALL_FILE_BYTES } from "../chunking/describe.ts";
 import type { DescribePool } from "../chunking/describe_pool.ts";
 import { type Action, actionFor } from "../core/action.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Digest } from "../core/digest.ts";
 import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import {
@@ -67,7 +68,7 @@ export interface InspectorOptions {
   root: TreeRoot;
   state: SourceState;
   rules: IgnoreRules;
-  pool: DescribePool;
+  pool: Pick<DescribePool, "describe" | "describeMany" | "digestMany">;
   clock: Clock;
   /** Carry out removals however many they are. @default {false} */
   allowMassDelete?: boolean;
@@ -452,7 +453,7 @@ class Pass {
         else this.#report(failure, path);
       }
     }
-    const contents = await this.#options.pool.describeMany(readable.map(({ file }) => file.nativePath));
+    const contents = await this.#contentsOf(readable);
     this.#signal?.throwIfAborted();
     return readable.flatMap(({ candidate }, i) => {
       const content = contents[i];
@@ -468,6 +469,38 @@ class Pass {
         ? [{ candidate, content }]
         : [];
     });
+  }
+
+  /** Describes open files; of big ones that may be copies of something known, only the digest is needed then. */
+  async #contentsOf(
+    files: { candidate: Candidate; file: OpenFile }[],
+  ): Promise<(FileContent | FilesyncError)[]> {
+    const { pool, state: { index } } = this.#options;
+    const sizes = new Map<number, number>();
+    for (const { candidate: { stat } } of files) sizes.set(stat.size, (sizes.get(stat.size) ?? 0) + 1);
+    const mayBeCopy = ({ size }: Stat) =>
+      size > SMALL_FILE_BYTES && (sizes.get(size)! > 1 || index.hasContentOfSize(size));
+    const copies = files.filter(({ candidate }) => mayBeCopy(candidate.stat));
+    const others = files.filter(({ candidate }) => !mayBeCopy(candidate.stat));
+    const [described, digests] = await Promise.all([
+      pool.describeMany(others.map(({ file }) => file.nativePath)),
+      pool.digestMany(copies.map(({ file }) => file.nativePath)),
+    ]);
+    const cut = new Map<Digest, Promise<FileContent | FilesyncError>>();
+    const contents = new Map(others.map((file, i) => [file, described[i]]));
+    await Promise.all(copies.map(async (copy, i) => {
+      const found = digests[i];
+      if (found instanceof FilesyncError) return contents.set(copy, found);
+      const packedManifest = index.hasContent(found.digest) ? index.manifestOf(found.digest) : undefined;
+      if (packedManifest !== undefined) return contents.set(copy, { ...found, packedManifest });
+      let content = cut.get(found.digest);
+      if (content === undefined) {
+        content = pool.describe(copy.file.nativePath, found).catch((error: FilesyncError) => error);
+        cut.set(found.digest, content);
+      }
+      contents.set(copy, await content);
+    }));
+    return files.map((file) => contents.get(file)!);
   }
 
   /** Whether a file was the same before and after it was read, or has been restless for too long to wait. */

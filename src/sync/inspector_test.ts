@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { randomBytes } from "../../tests/support/bytes.ts";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { SourceBench, type SourceBenchOptions } from "../../tests/support/source_bench.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { directory, file, link, makeTree, type TreeSpec } from "../../tests/support/trees.ts";
+import { packedLength } from "../core/chunk.ts";
+import type { FileEntry } from "../core/entry.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { childOf, type TreePath } from "../core/path.ts";
 import { RULE_FILE } from "../files/ignore_rules.ts";
@@ -668,4 +671,25 @@ Deno.test("lookAtAll() tells how far it is", async () => {
     await bench.inspector.lookAtAll();
     assertEquals(bench.progress, { files: 2, directories: 2, bytes: 5 });
   }
+});
+
+Deno.test("lookAtAll() cuts one of several copies of a big file, and none that is known", async () => {
+  const big = randomBytes(1, 2_000_000);
+  using scene = await Scene.of({ known: big });
+  const cuts: string[] = [];
+  const { describer } = scene.bench;
+  const { describe, describeMany } = describer;
+  describer.describe = (path, known) => (cuts.push(path), describe.call(describer, path, known));
+  describer.describeMany = (paths) => (cuts.push(...paths), describeMany.call(describer, paths));
+  const other = randomBytes(2, 2_000_000);
+  makeTree(scene.source, { copy: big, a: other, b: other, c: randomBytes(3, 2_000_000) });
+  const { queued } = await scene.bench.inspector.lookAtAll();
+  assertEquals([queued, cuts.length], [4, 2]);
+  const manifests = ["known", "copy", "a", "b"].map((path) => {
+    const entry = scene.bench.state.index.get(path as TreePath) as FileEntry;
+    return scene.bench.state.index.manifestOf(entry.digest)!;
+  });
+  assertEquals(manifests[0], manifests[1]);
+  assertEquals(manifests[2], manifests[3]);
+  assert(manifests.every((manifest) => packedLength(manifest) === 2_000_000));
 });

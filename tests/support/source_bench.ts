@@ -1,5 +1,12 @@
 /** A source with everything an inspector needs, but no watcher, no worker and no sender. @module */
-import { describeFile, type FileContent } from "../../src/chunking/describe.ts";
+import {
+  contentOf,
+  cutFile,
+  describeFile,
+  digestFile,
+  type FileContent,
+  type FileDigest,
+} from "../../src/chunking/describe.ts";
 import type { DescribePool } from "../../src/chunking/describe_pool.ts";
 import { DEFAULT_CHUNKING } from "../../src/chunking/chunker.ts";
 import type { Action } from "../../src/core/action.ts";
@@ -18,16 +25,37 @@ export class DirectDescriber {
   /** Called before a file is read, with how many there were. */
   onRead: (reads: number) => void = () => {};
 
+  describe(path: string, known?: FileDigest): Promise<FileContent> {
+    return Promise.resolve(
+      known === undefined ? this.#read(path) : contentOf(known, cutFile(path, DEFAULT_CHUNKING)),
+    );
+  }
+
   describeMany(nativePaths: string[]): Promise<(FileContent | FilesyncError)[]> {
-    return Promise.resolve(nativePaths.map((path) => {
-      this.onRead(++this.reads);
-      try {
-        return describeFile(path, DEFAULT_CHUNKING);
-      } catch (error) {
-        if (error instanceof FilesyncError) return error;
-        throw error;
-      }
-    }));
+    return Promise.resolve(nativePaths.map((path) => this.#try(() => this.#read(path))));
+  }
+
+  digestMany(nativePaths: string[]): Promise<(FileDigest | FilesyncError)[]> {
+    return Promise.resolve(nativePaths.map((path) => this.#try(() => this.#digest(path))));
+  }
+
+  #read(path: string): FileContent {
+    this.onRead(++this.reads);
+    return describeFile(path, DEFAULT_CHUNKING);
+  }
+
+  #digest(path: string): FileDigest {
+    this.onRead(++this.reads);
+    return digestFile(path);
+  }
+
+  #try<T>(read: () => T): T | FilesyncError {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof FilesyncError) return error;
+      throw error;
+    }
   }
 }
 
