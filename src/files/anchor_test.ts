@@ -678,7 +678,9 @@ Deno.test({
       Deno.mkdirSync(`${tree}/full/x`, { recursive: true });
       Deno.symlinkSync(outside, `${tree}/link`);
       write(anchor, path("file"), "1");
-      const before = openFilesIn("/");
+      // Other tests of this process have files open elsewhere.
+      const home = tree.slice(0, tree.lastIndexOf("/"));
+      const before = openFilesIn(home);
       const attempts: (() => unknown)[] = [
         () => anchor.openRead(path("full")),
         () => anchor.openRead(path("link")),
@@ -710,6 +712,6 @@ Deno.test({
         temp.discard();
       }
       await root.syncFileSystem();
-      assertEquals(openFilesIn("/"), before);
+      assertEquals(openFilesIn(home), before);
     }),
 });

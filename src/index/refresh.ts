@@ -8,13 +8,13 @@
 import type { DescribePool } from "../chunking/describe_pool.ts";
 import type { FileContent } from "../chunking/describe.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Entry } from "../core/entry.ts";
+import { type Entry, sameEntry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import { childOf, nameFault, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
 import type { Stat } from "../files/stat.ts";
 import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
-import type { TreeIndex } from "./tree_index.ts";
+import type { Look, TreeIndex } from "./tree_index.ts";
 import { isUnchanged } from "./unchanged.ts";
 
 /** How far a refresh has come. */
@@ -74,6 +74,16 @@ export async function refresh(
     index.record({ time: clock.now(), what, path: entry.path, size: entry.size, digest: entry.digest });
   };
 
+  /** Records what stands there; only what is another entry than before is a change. */
+  const take = (entry: Entry, look: Look, packedManifest?: Uint8Array) => {
+    const before = index.get(entry.path);
+    index.put(entry, look, packedManifest);
+    if (before !== undefined && sameEntry(before, entry)) return;
+    result.changed++;
+    const { path, size, digest } = { size: undefined, digest: undefined, ...entry };
+    note("found", { path, size, digest });
+  };
+
   const flush = async () => {
     using anchor = root.anchor();
     const described = await describeAll(anchor, files.splice(0), options.pool, result.problems);
@@ -86,22 +96,14 @@ export async function refresh(
       }
       for (const { path, stat, lookedAt } of others) {
         const entry = entryOf(anchor, path, stat);
-        if (entry === undefined) continue;
-        index.put(entry, { ...stat, lookedAt });
-        result.changed++;
-        note("found", { path });
+        if (entry !== undefined) take(entry, { ...stat, lookedAt });
       }
       for (const { candidate: { path, stat, lookedAt }, content } of described) {
+        const { size, digest, packedManifest } = content;
         const { mtime, mode } = stat;
-        index.put(
-          { kind: "file", path, size: content.size, mtime, mode, digest: content.digest },
-          { ...stat, lookedAt },
-          content.packedManifest,
-        );
+        take({ kind: "file", path, size, mtime, mode, digest }, { ...stat, lookedAt }, packedManifest);
         result.read++;
-        result.readBytes += content.size;
-        result.changed++;
-        note("found", { path, size: content.size, digest: content.digest });
+        result.readBytes += size;
       }
     });
     options.onProgress?.(result);

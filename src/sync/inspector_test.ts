@@ -557,7 +557,9 @@ Deno.test("look() heeds a rule file from the moment it is told of", async () => 
   Deno.removeSync(scene.at(`d/${RULE_FILE}`));
   scene.bench.drain();
   await scene.bench.look(`d/${RULE_FILE}`);
-  assertEquals(scene.bench.queued.toSorted(), ["directory d", "put d/f.tmp", `remove d/${RULE_FILE}`]);
+  // The directory's time is another one, unless all this took less than a tick of the clock.
+  const queued = scene.bench.queued.filter((action) => action !== "directory d");
+  assertEquals(queued.toSorted(), ["put d/f.tmp", `remove d/${RULE_FILE}`]);
 });
 
 Deno.test("lookAtAll() leaves out what patterns of the command line say", async () => {
