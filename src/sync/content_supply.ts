@@ -18,8 +18,8 @@ import { deltaOf, type DeltaPlan, DeltaPlanner } from "./delta_planner.ts";
 import type { Base } from "./source_state.ts";
 import { openContent, SourceChangedError, type SourceContent } from "./source_reader.ts";
 
-/** Bytes of content sent with one request: enough to hide a round trip, few enough to be lost. */
-export const REQUEST_BYTES = 4 << 20;
+/** Bytes of content sent with one request: enough to hide a round trip, few enough to be lost, or held several times. */
+export const REQUEST_BYTES = 2 << 20;
 
 /** Requests with chunks under way at once, for one file. */
 const STAGE_REQUESTS = 3;
@@ -54,7 +54,8 @@ export class ContentSupply {
 
   constructor(options: ContentSupplyOptions) {
     this.#options = options;
-    this.#planner = new DeltaPlanner(options);
+    const open = (put: PutAction) => openContent(options.root(), options.index, put.digest, put.path);
+    this.#planner = new DeltaPlanner({ ...options, open });
   }
 
   /** Takes note of who the content is for. */

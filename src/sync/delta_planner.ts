@@ -6,7 +6,11 @@
  *
  * @module
  */
+import { ChunkStream } from "../chunking/chunk_stream.ts";
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { joined } from "../chunking/describe.ts";
 import { DEFAULT_BLOCK_BYTES } from "../chunking/signature.ts";
+import type { ChunkSizes } from "../chunking/sizes.ts";
 import { changedRegions, type Segment, wholeRegion } from "../chunking/changed_regions.ts";
 import { composeDelta, rangesToSign } from "../chunking/compose_delta.ts";
 import { differingGroups, groupsOf, rebuildOutline, unpackGroups } from "../chunking/manifest_groups.ts";
@@ -16,8 +20,9 @@ import type { Digest } from "../core/digest.ts";
 import type { TreePath } from "../core/path.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { MAX_SIGNED_BYTES, type Receiver, type SignatureRequest } from "../transport/receiver.ts";
+import { turn, TURN_BYTES } from "../transport/turn.ts";
+import { type SourceContent, SourceError } from "./source_reader.ts";
 import type { Base } from "./source_state.ts";
-import type { SourceContent } from "./source_reader.ts";
 
 /** What is smaller is sent as it is, bytes: blocks would cost as much. */
 const LEAST_BYTES = 2 << 10;
@@ -48,6 +53,8 @@ export interface DeltaPlannerOptions {
   index: TreeIndex;
   /** What the receiver holds at a path. */
   baseOf: (path: TreePath) => Base | undefined;
+  /** Opens the content of what is put. */
+  open: (put: PutAction) => SourceContent | undefined;
 }
 
 /** A content that may be told by another, before its blocks are known. */
@@ -105,7 +112,7 @@ export class DeltaPlanner {
 
   async #compare(put: PutAction, base: Base, most: number): Promise<Segment[] | undefined> {
     if (put.size <= WHOLE_BYTES && base.size <= WHOLE_BYTES) return wholeRegion(base.size, put.size);
-    const packedManifest = this.#options.index.manifestOf(put.digest);
+    const packedManifest = await this.#manifestLike(base, put);
     if (packedManifest === undefined) return undefined;
     const before = base.packedManifest === undefined
       ? await this.#outlineThere(base, packedManifest, most)
@@ -114,6 +121,22 @@ export class DeltaPlanner {
     const segments = changedRegions(before, outlineOf(packedManifest));
     const same = segments.reduce((sum, segment) => sum + (segment.type === "same" ? segment.length : 0), 0);
     return same >= LEAST_SHARE * put.size ? segments : undefined;
+  }
+
+  /** The manifest of what is put, cut by the sizes that `base` was cut by: a file may have grown out of them. */
+  async #manifestLike(base: Base, put: PutAction): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const sizes = DEFAULT_CHUNKING.sizesFor(base.size);
+    if (sizes.average === DEFAULT_CHUNKING.sizesFor(put.size).average) {
+      return this.#options.index.manifestOf(put.digest);
+    }
+    try {
+      using content = this.#options.open(put);
+      return content && await cutContent(content, put.size, sizes);
+    } catch (error) {
+      // Whoever sends it will say so.
+      if (error instanceof SourceError) return undefined;
+      throw error;
+    }
   }
 
   /** The outline of a content whose manifest only the receiver knows. */
@@ -153,6 +176,26 @@ export async function deltaOf(
     most: Math.min(most, MOST_SHARE * put.size),
   });
   return delta?.encode(base);
+}
+
+/** The packed manifest of `content`, cut by `sizes`. */
+async function cutContent(
+  content: SourceContent,
+  size: number,
+  sizes: ChunkSizes,
+): Promise<Uint8Array<ArrayBuffer>> {
+  using stream = new ChunkStream(DEFAULT_CHUNKING, sizes);
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < size;) {
+    const room = stream.room();
+    const block = content.bytes(at, Math.min(at + room.length, size));
+    room.set(block);
+    parts.push(stream.take(block.length).packedManifest.slice());
+    at += block.length;
+    if (at % TURN_BYTES < block.length) await turn();
+  }
+  parts.push(stream.end().packedManifest);
+  return joined(parts);
 }
 
 /** Splits drafts so that no group is more than a request may ask for. */

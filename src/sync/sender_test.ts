@@ -898,6 +898,30 @@ Deno.test("run() compares manifests with a receiver that holds an old version of
   assert(scene.sender.totals.sentBytes < 1_500, `${scene.sender.totals.sentBytes} bytes`);
 });
 
+Deno.test("run() sends what changed in a file that grew out of its sizes of chunks", async () => {
+  // 16 KiB a chunk end at 1 GiB; a sparse file gets there quickly.
+  await using scene = await Scene.inStep({});
+  Object.defineProperty(scene.receiver, "isNear", { value: false });
+  const path = `${scene.source}/f`;
+  const write = (at: number, seed: number) => {
+    using file = Deno.openSync(path, { write: true, create: true });
+    file.seekSync(at, Deno.SeekMode.Start);
+    file.writeSync(randomBytes(seed, 300_000));
+  };
+  write(0, 1);
+  Deno.truncateSync(path, 2 ** 30);
+  await scene.bench.look("f");
+  scene.start();
+  await scene.idle();
+  const sent = scene.sender.totals.sentBytes;
+  write(2 ** 30, 2);
+  await scene.bench.look("f");
+  await scene.idle();
+  const { sentBytes } = scene.sender.totals;
+  assert(sentBytes - sent < 400_000, `${sentBytes - sent} bytes`);
+  assertEquals(Deno.statSync(`${scene.destination}/f`).size, 2 ** 30 + 300_000);
+});
+
 Deno.test("run() sends a file as it is when what it was made of is gone at the receiver", async () => {
   await using scene = await edited(randomBytes(9, 20_000), overwrite(5_000));
   Deno.writeFileSync(`${scene.destination}/f`, randomBytes(10, 20_000));
