@@ -57,7 +57,7 @@ function zlib(): Promise<typeof import("node:zlib")> {
 
 /** Learns how fast a link is, and so whether bodies are worth compressing. */
 export class LinkSpeed {
-  /** Bytes a millisecond, smoothed. */
+  /** Bytes a millisecond: the most seen lately. */
   #speed: number | undefined;
 
   /** Whether compressing pays; until something is known it does, because slow links are where it matters. */
@@ -69,6 +69,7 @@ export class LinkSpeed {
   learn(bytes: number, milliseconds: number): void {
     if (bytes < TELLING_BYTES) return;
     const speed = bytes / Math.max(milliseconds, 0.01);
-    this.#speed = this.#speed === undefined ? speed : 0.7 * this.#speed + 0.3 * speed;
+    // Whatever else keeps either side busy makes a link look slower than it is, and nothing makes it look faster.
+    this.#speed = Math.max(speed, 0.9 * (this.#speed ?? 0));
   }
 }

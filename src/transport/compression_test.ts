@@ -30,7 +30,8 @@ Deno.test("LinkSpeed takes a link for slow until big bodies went fast, and again
   link.learn(1_000, 0);
   assert(link.isSlow, "a small body says nothing");
   link.learn(4 << 20, 8);
-  assert(!link.isSlow);
-  for (let i = 0; i < 5; i++) link.learn(4 << 20, 330);
+  link.learn(4 << 20, 330);
+  assert(!link.isSlow, "once may be the fault of something else");
+  for (let i = 0; i < 20; i++) link.learn(4 << 20, 330);
   assert(link.isSlow);
 });
