@@ -13,6 +13,7 @@ import type { TreePath } from "../core/path.ts";
 import type { TreeRoot } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
+import { isFill } from "../queue/claims.ts";
 import type { ContentNeed, ContentOffer, Receiver, ReceiverInfo } from "../transport/receiver.ts";
 import { deltaOf, type DeltaPlan, DeltaPlanner } from "./delta_planner.ts";
 import type { Base } from "./source_state.ts";
@@ -49,7 +50,7 @@ export class ContentSupply {
   readonly #planner: DeltaPlanner;
   /** Content that batches under way supply, with the end of each batch. */
   readonly #underWay = new Map<Digest, Promise<void>>();
-  /** All that a receiver holds which was empty when we came; `undefined` when it must be asked. */
+  /** All that a receiver holds which was empty when we came and only ever got more; `undefined` when it must be asked. */
   #held: Set<Digest> | undefined;
 
   constructor(options: ContentSupplyOptions) {
@@ -70,6 +71,10 @@ export class ContentSupply {
    * @throws {FilesyncError} Whatever the receiver throws.
    */
   async begin(batch: readonly QueuedAction[], most: number): Promise<BatchSupply> {
+    // What takes something away may take the last of a content, and what failed may have failed for that.
+    if (!batch.every(({ action, fresh, attempts }) => fresh && attempts <= 1 && isFill(action))) {
+      this.#held = undefined;
+    }
     const puts = batch.flatMap(({ action }) => action.type === "put" ? [action] : []);
     const sizes = new Map(puts.map(({ digest, size }) => [digest, size]));
     const digests = [...sizes.keys()];

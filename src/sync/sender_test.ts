@@ -361,6 +361,30 @@ Deno.test("run() asks an empty receiver nothing, and sends no content twice", as
   await assertSameTree(scene.source, scene.destination);
 });
 
+Deno.test("run() sends again what an empty receiver got and lost", async () => {
+  await using scene = await Scene.of({ a: "same" });
+  scene.saysEmpty = true;
+  scene.start();
+  await scene.idle();
+  Deno.removeSync(`${scene.source}/a`);
+  await scene.bench.look("a");
+  await scene.idle();
+  scene.write("b", "same");
+  await scene.bench.look("b");
+  await scene.idle();
+  await assertSameTree(scene.source, scene.destination);
+  // And when others took it away.
+  await using other = await Scene.of({ a: "same" });
+  other.saysEmpty = true;
+  other.start();
+  await other.idle();
+  Deno.removeSync(`${other.destination}/a`);
+  other.write("b", "same");
+  await other.bench.look("b");
+  await other.idle();
+  assertEquals(Deno.readTextFileSync(`${other.destination}/b`), "same");
+});
+
 Deno.test("run() offers again what turns out to be missing, without a word", async () => {
   await using scene = await Scene.of({ a: "1" });
   let lied = false;
