@@ -28,6 +28,12 @@ const STAGE_REQUESTS = 3;
 /** Files up to this many bytes travel with their action when most of their content is missing. */
 const INLINE_BYTES = 1 << 20;
 
+/**
+ * What is smaller is rather sent by two batches at once than waited for, bytes: nearly every batch of a real tree
+ * has an empty file, or the same licence.
+ */
+const CHEAP_BYTES = 16 << 10;
+
 /** Most contents of a receiver that are remembered instead of asked for. */
 const MOST_HELD = 200_000;
 
@@ -44,7 +50,7 @@ export interface ContentSupplyOptions {
   onStaged: (bytes: number, put: PutAction) => void;
 }
 
-/** See the module's comment. Batches that need the same content wait for each other: none is sent twice. */
+/** See the module's comment. Batches that need the same content wait for each other, unless it is small: none is sent twice. */
 export class ContentSupply {
   readonly #options: ContentSupplyOptions;
   readonly #planner: DeltaPlanner;
@@ -77,7 +83,7 @@ export class ContentSupply {
     }
     const puts = batch.flatMap(({ action }) => action.type === "put" ? [action] : []);
     const sizes = new Map(puts.map(({ digest, size }) => [digest, size]));
-    const digests = [...sizes.keys()];
+    const digests = [...sizes].flatMap(([digest, size]) => size > CHEAP_BYTES ? [digest] : []);
     for (let other = this.#otherWith(digests); other !== undefined; other = this.#otherWith(digests)) {
       await other;
     }
