@@ -5,6 +5,7 @@ import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { Sha256, sha256 } from "../hashing/sha256.ts";
 import type { Chunking } from "./chunker.ts";
 import { ChunkStream } from "./chunk_stream.ts";
+import type { ChunkSizes } from "./sizes.ts";
 
 /** What tells one content from another. */
 export interface FileDigest {
@@ -48,8 +49,15 @@ export function describeFile(
   return reading(nativePath, (file) => {
     if (size <= SMALL_FILE_BYTES) return describeBytes(readBlock(file, size), chunking);
     const whole = new Sha256();
-    const { size: read, manifest } = cut(file, size, size, chunking, (data) => whole.update(data));
-    return contentOf({ size: read, digest: whole.digest() }, manifest);
+    const look = (data: Uint8Array) => void whole.update(data);
+    const { size: found, manifest } = cut(
+      (room) => readInto(file, room),
+      size,
+      chunking,
+      chunking.sizesFor(size),
+      { look },
+    );
+    return contentOf({ size: found, digest: whole.digest() }, manifest);
   });
 }
 
@@ -92,7 +100,9 @@ export function cutFile(
   return reading(nativePath, (file) => {
     const { start, end } = range ?? { start: 0, end: size };
     if (start > 0) file.seekSync(start, Deno.SeekMode.Start);
-    return cut(file, size, Math.min(end, size) - start, chunking, () => {}, end < size).manifest;
+    const length = Math.min(end, size) - start;
+    const more = end < size;
+    return cut((room) => readInto(file, room), length, chunking, chunking.sizesFor(size), { more }).manifest;
   });
 }
 
@@ -102,17 +112,13 @@ export function describeBytes(data: Uint8Array, chunking: Chunking): FileContent
   const sizes = chunking.sizesFor(data.length);
   // Most files of most trees: nothing to cut.
   if (data.length <= sizes.min) return contentOf(whole, new Uint8Array());
-  using stream = new ChunkStream(chunking, sizes);
-  const parts: Uint8Array[] = [];
-  for (let at = 0; at < data.length;) {
-    const room = stream.room();
-    const part = data.subarray(at, at + room.length);
+  let at = 0;
+  const read = (room: Uint8Array) => {
+    const part = data.subarray(at, at += room.length);
     room.set(part);
-    parts.push(stream.take(part.length).packedManifest.slice());
-    at += part.length;
-  }
-  parts.push(stream.end().packedManifest);
-  return contentOf(whole, joined(parts));
+    return part.length;
+  };
+  return contentOf(whole, cut(read, data.length, chunking, sizes).manifest);
 }
 
 /** The content that is `whole` and has the chunks of `manifest`, which names an only chunk as the content. */
@@ -158,25 +164,27 @@ function operationOn(nativePath: string): string {
   return `read ${JSON.stringify(nativePath)}`;
 }
 
-/** Cuts the next `length` bytes of a file of `fileSize` bytes, showing each block to `look`. */
+/**
+ * Cuts the next `length` bytes of what `read` fills a room with, giving how many there were; shows each
+ * block to `look`.
+ */
 function cut(
-  file: Deno.FsFile,
-  fileSize: number,
+  read: (room: Uint8Array) => number,
   length: number,
   chunking: Chunking,
-  look: (data: Uint8Array) => void,
-  more = false,
+  sizes: ChunkSizes,
+  { look, more = false }: { look?: (data: Uint8Array) => void; more?: boolean } = {},
 ): { size: number; manifest: Uint8Array<ArrayBuffer> } {
-  using stream = new ChunkStream(chunking, chunking.sizesFor(fileSize));
+  using stream = new ChunkStream(chunking, sizes);
   const parts: Uint8Array[] = [];
   let size = 0;
   while (size < length) {
-    const room = stream.room();
-    const read = readInto(file, room.subarray(0, length - size));
-    if (read === 0) break;
-    look(room.subarray(0, read));
-    parts.push(stream.take(read).packedManifest.slice());
-    size += read;
+    const room = stream.room().subarray(0, length - size);
+    const filled = read(room);
+    if (filled === 0) break;
+    look?.(room.subarray(0, filled));
+    parts.push(stream.take(filled).packedManifest.slice());
+    size += filled;
   }
   if (!more) parts.push(stream.end().packedManifest);
   return { size, manifest: joined(parts) };

@@ -61,8 +61,7 @@ export class ContentSupply {
 
   constructor(options: ContentSupplyOptions) {
     this.#options = options;
-    const open = (put: PutAction) => openContent(options.root(), options.index, put.digest, put.path);
-    this.#planner = new DeltaPlanner({ ...options, open });
+    this.#planner = new DeltaPlanner({ ...options, open: (put) => openPut(put, options) });
   }
 
   /** Takes note of who the content is for. */
@@ -212,7 +211,7 @@ export class BatchSupply implements Disposable {
   travelsInline(put: PutAction): boolean {
     const need = this.#needs.get(put.digest) ?? "nothing";
     if (need === "nothing") return false;
-    if (need === "whole" || this.#parcels.has(put.digest)) return true;
+    if (need === "whole") return true;
     const missing = this.#missingBytes(put.digest, need);
     return put.size <= INLINE_BYTES && missing > 0 && missing * 4 > put.size * 3;
   }
@@ -234,7 +233,7 @@ export class BatchSupply implements Disposable {
     }
     const need = this.#needs.get(put.digest) ?? "nothing";
     if (typeof need === "string" || need.length === 0 || this.travelsInline(put)) return true;
-    using content = this.#open(put);
+    using content = openPut(put, this.#options);
     if (content === undefined) return false;
     const manifest = manifestOf(this.#options.index, put.digest);
     // Files of one batch share chunks: an archive, and what is in it.
@@ -284,7 +283,7 @@ export class BatchSupply implements Disposable {
    * big would not spare enough.
    */
   async #pack(put: PutAction, plan: DeltaPlan | undefined): Promise<Parcel | undefined | null> {
-    using content = this.#open(put);
+    using content = openPut(put, this.#options);
     if (content === undefined) return undefined;
     const delta = plan && await deltaOf(put, plan, content, REQUEST_BYTES);
     this.#plans.delete(put.digest);
@@ -300,10 +299,6 @@ export class BatchSupply implements Disposable {
     const { receiver, index } = this.#options;
     const [need] = await receiver.check([{ digest, size, manifest: manifestOf(index, digest) }]);
     this.#needs.set(digest, need);
-  }
-
-  #open(put: PutAction): SourceContent | undefined {
-    return openContent(this.#options.root(), this.#options.index, put.digest, put.path);
   }
 
   #missingBytes(digest: Digest, positions: readonly number[]): number {
@@ -350,6 +345,14 @@ export class BatchSupply implements Disposable {
     if (failure !== undefined) throw failure;
     signal.throwIfAborted();
   }
+}
+
+/** Opens any file of the source with the content of `put`. */
+function openPut(
+  { digest, path }: PutAction,
+  { root, index }: ContentSupplyOptions,
+): SourceContent | undefined {
+  return openContent(root(), index, digest, path);
 }
 
 function manifestOf(index: TreeIndex, digest: Digest): Manifest {

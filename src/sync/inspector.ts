@@ -491,7 +491,7 @@ class Pass {
     await Promise.all(copies.map(async (copy, i) => {
       const found = digests[i];
       if (found instanceof FilesyncError) return contents.set(copy, found);
-      const packedManifest = index.hasContent(found.digest) ? index.manifestOf(found.digest) : undefined;
+      const packedManifest = index.manifestOf(found.digest);
       if (packedManifest !== undefined) return contents.set(copy, { ...found, packedManifest });
       let content = cut.get(found.digest);
       if (content === undefined) {
