@@ -2,6 +2,7 @@
 import type { Command } from "./command.ts";
 import { completionsCommand } from "./completions_command.ts";
 import { historyCommand } from "./history.ts";
+import { initCommand } from "./init.ts";
 import { serveCommand } from "./serve.ts";
 import { statusCommand } from "./status.ts";
 import { watchCommand } from "./watch.ts";
@@ -14,5 +15,6 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   whyCommand,
   historyCommand,
+  initCommand(() => COMMANDS),
   completionsCommand(() => COMMANDS),
 ];

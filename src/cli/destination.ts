@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { HttpReceiver } from "../transport/http_receiver.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
+import type { Context } from "./command.ts";
 import { usageError } from "./usage_error.ts";
 
 /** The port of a server that names none. */
@@ -81,6 +82,11 @@ export function openDestination(destination: Destination, options: DestinationOp
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || hostname === "::1" ||
     /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+/** How a server is told who pushes. */
+export function clientName(source: string, context: Context): string {
+  return `${context.environment("USER") ?? ""}@${Deno.hostname()}:${source}`;
 }
 
 /** How a destination is shown, and told from others. */

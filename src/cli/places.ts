@@ -1,0 +1,50 @@
+/** Directories that users name. @module */
+import { dirname, join, relative } from "@std/path";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+
+/** `path` from the root. */
+export function absolute(path: string): string {
+  return path.startsWith("/") ? path : join(Deno.cwd(), path);
+}
+
+/**
+ * The real path of a directory, links resolved.
+ *
+ * @throws {FilesyncError} When it is missing or cannot be reached.
+ */
+export function realDirectory(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    const { code, reason } = toFilesyncError("", error);
+    throw new FilesyncError({
+      code,
+      operation: `open "${path}"`,
+      reason,
+      hint: code === "not-found" ? "Create it, or correct the path" : undefined,
+      permanent: true,
+      cause: error,
+    });
+  }
+}
+
+/** The real path that `path` has, or would have once it is made: links above it are resolved. */
+export function realPathOf(path: string): string {
+  const full = absolute(path);
+  try {
+    return Deno.realPathSync(full);
+  } catch {
+    const parent = dirname(full);
+    return parent === full ? full : join(realPathOf(parent), relative(parent, full));
+  }
+}
+
+/** Ignore patterns for those of `places` that lie in `directory`: watching files of ours would never come to rest. */
+export function patternsFor(directory: string, places: (string | undefined)[]): string[] {
+  return places.flatMap((place) => {
+    if (place === undefined) return [];
+    const within = relative(directory, absolute(place));
+    if (within === "" || within.startsWith("..")) return [];
+    return [`/${within.replace(/[\\*?[\]!# ]/g, "\\$&")}*`];
+  });
+}
