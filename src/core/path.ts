@@ -123,3 +123,21 @@ export function outermost(paths: readonly TreePath[]): TreePath[] {
     return true;
   });
 }
+
+/**
+ * Whether `a` stands before `b` in the order of paths, that of their UTF-8 bytes and of SQLite: by code
+ * point, where JavaScript's own order is by UTF-16 unit.
+ */
+export function comesBefore(a: string, b: string): boolean {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    // Surrogates stand for code points above all others.
+    const xIsHigh = x >= 0xd800 && x <= 0xdfff;
+    const yIsHigh = y >= 0xd800 && y <= 0xdfff;
+    return xIsHigh === yIsHigh ? x < y : yIsHigh;
+  }
+  return a.length < b.length;
+}

@@ -4,6 +4,7 @@ import { PathError } from "./errors.ts";
 import {
   areRelated,
   childOf,
+  comesBefore,
   isWithin,
   nameFault,
   nameOf,
@@ -138,4 +139,17 @@ Deno.test("rangeBelow() holds exactly the paths below a directory", () => {
 Deno.test("rebase() moves a path with the directory it is in", () => {
   assertEquals(rebase(parsePath("a/b/c"), parsePath("a/b"), parsePath("x")), parsePath("x/c"));
   assertEquals(rebase(parsePath("a"), parsePath("a"), parsePath("x/y")), parsePath("x/y"));
+});
+
+Deno.test("comesBefore() is the order of the UTF-8 bytes", () => {
+  const encoder = new TextEncoder();
+  const byBytes = (a: string, b: string) => {
+    const [x, y] = [encoder.encode(a), encoder.encode(b)];
+    const at = x.findIndex((byte, i) => byte !== y[i]);
+    return at < 0 ? x.length < y.length : at < y.length && x[at] < y[at];
+  };
+  const text = fc.string({
+    unit: fc.constantFrom("a", "é", "\uD7FF", "\uE000", "\uFFFF", "\u{10000}", "\u{1F600}", "/"),
+  });
+  fc.assert(fc.property(text, text, (a, b) => assertEquals(comesBefore(a, b), byBytes(a, b))));
 });

@@ -7,6 +7,7 @@
  */
 import { type Action, actionFor, dependOnEachOther, type MoveAction, pathsOf } from "../core/action.ts";
 import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
+import { entryPairs } from "../core/entry_pairs.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import type { Receiver } from "../transport/receiver.ts";
@@ -64,7 +65,7 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
     flush();
     cleared.add(seen.path);
   };
-  for await (const [seen, held] of pairs(index.entries(), receiver.tree())) {
+  for await (const [seen, held] of entryPairs(index.entries(), receiver.tree())) {
     if (held !== undefined) result.entries++;
     if (seen !== undefined && held !== undefined && sameEntry(seen, held)) continue;
     if (held?.kind === "file" && (seen === undefined || !sameContent(seen, held))) bases.push(held);
@@ -127,41 +128,4 @@ function mayPass({ error }: QueuedAction): boolean {
 
 function isPut({ type }: Action): boolean {
   return type !== "remove" && type !== "move";
-}
-
-/** Merges two streams of entries that rise by path; entries of one path come together. */
-async function* pairs(
-  left: Iterable<Entry>,
-  right: AsyncIterable<Entry>,
-): AsyncGenerator<[Entry, Entry | undefined] | [undefined, Entry]> {
-  const ours = left[Symbol.iterator]();
-  let our = ours.next();
-  for await (const their of right) {
-    while (!our.done && comesBefore(our.value.path, their.path)) {
-      yield [our.value, undefined];
-      our = ours.next();
-    }
-    if (!our.done && our.value.path === their.path) {
-      yield [our.value, their];
-      our = ours.next();
-    } else {
-      yield [undefined, their];
-    }
-  }
-  for (; !our.done; our = ours.next()) yield [our.value, undefined];
-}
-
-/** The order of SQLite: by code point, where JavaScript's own is by UTF-16 unit. */
-export function comesBefore(a: string, b: string): boolean {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x === y) continue;
-    // Surrogates stand for code points above all others.
-    const xIsHigh = x >= 0xd800 && x <= 0xdfff;
-    const yIsHigh = y >= 0xd800 && y <= 0xdfff;
-    return xIsHigh === yIsHigh ? x < y : yIsHigh;
-  }
-  return a.length < b.length;
 }

@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { actionText, SourceBench } from "../../tests/support/source_bench.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { link, makeTree, type TreeSpec } from "../../tests/support/trees.ts";
@@ -8,7 +7,7 @@ import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import type { TreePath } from "../core/path.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
-import { comesBefore, compareWithReceiver, toEqual } from "./compare.ts";
+import { compareWithReceiver, toEqual } from "./compare.ts";
 
 /** A source whose queue is empty, and a receiver. */
 class Pair implements AsyncDisposable {
@@ -146,19 +145,6 @@ Deno.test("compareWithReceiver() finds names in the order of SQLite, whatever th
   const { actions, foreign, entries } = await pair.compare();
   assertEquals([foreign, entries], [[], names.length * 3]);
   assertEquals(actions.filter((action) => action.startsWith("remove")), []);
-});
-
-Deno.test("comesBefore() is the order of the UTF-8 bytes", () => {
-  const encoder = new TextEncoder();
-  const byBytes = (a: string, b: string) => {
-    const [x, y] = [encoder.encode(a), encoder.encode(b)];
-    const at = x.findIndex((byte, i) => byte !== y[i]);
-    return at < 0 ? x.length < y.length : at < y.length && x[at] < y[at];
-  };
-  const text = fc.string({
-    unit: fc.constantFrom("a", "é", "\uD7FF", "\uE000", "\uFFFF", "\u{10000}", "\u{1F600}", "/"),
-  });
-  fc.assert(fc.property(text, text, (a, b) => assertEquals(comesBefore(a, b), byBytes(a, b))));
 });
 
 Deno.test("toEqual() gives what makes one entry of another", () => {
