@@ -1,17 +1,8 @@
 /** Sizes, durations and counts as people write them. @module */
+import { durationIn } from "../core/duration.ts";
 import { usageError } from "./usage_error.ts";
 
 const SIZE = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?b)?|b)?$/i;
-const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+$/i;
-const DURATION_PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gi;
-const MILLISECONDS: Record<string, number> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
 
 /**
  * The bytes in `text`: `"512"`, `"10M"` and `"10MiB"` (powers of 1024), `"10MB"` (powers of 1000).
@@ -42,13 +33,8 @@ export function parseSize(text: string, what: string): number {
 export function parseDuration(text: string, what: string): number {
   const trimmed = text.trim();
   const spelled = /^\d+(\.\d+)?$/.test(trimmed) ? `${trimmed}s` : trimmed;
-  if (DURATION.test(spelled)) {
-    let sum = 0;
-    for (const [, number, unit] of spelled.matchAll(DURATION_PART)) {
-      sum += Number(number) * MILLISECONDS[unit.toLowerCase()];
-    }
-    if (Number.isSafeInteger(Math.round(sum))) return Math.round(sum);
-  }
+  const duration = durationIn(spelled);
+  if (duration !== undefined) return duration;
   throw usageError(
     `use ${JSON.stringify(text)} for ${what}`,
     "it is not a duration",
