@@ -1,6 +1,7 @@
 /** The table of all commands, in the order of the help. @module */
 import type { Command } from "./command.ts";
 import { completionsCommand } from "./completions_command.ts";
+import { digestCommand } from "./digest.ts";
 import { historyCommand } from "./history.ts";
 import { initCommand } from "./init.ts";
 import { serveCommand } from "./serve.ts";
@@ -15,6 +16,7 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   whyCommand,
   historyCommand,
+  digestCommand,
   initCommand(() => COMMANDS),
   completionsCommand(() => COMMANDS),
 ];
