@@ -20,7 +20,7 @@ import type { Digest } from "../core/digest.ts";
 import type { TreePath } from "../core/path.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { MAX_SIGNED_BYTES, type Receiver, type SignatureRequest } from "../transport/receiver.ts";
-import { turn, TURN_BYTES } from "../transport/turn.ts";
+import { turn, TURN_BYTES } from "../core/turn.ts";
 import { type SourceContent, SourceError } from "./source_reader.ts";
 import type { Base } from "./source_state.ts";
 

@@ -17,7 +17,7 @@ import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { buildFromDelta } from "./build_delta.ts";
 import { contentMismatch, contentMissing } from "./content_faults.ts";
-import { turn, TURN_BYTES } from "./turn.ts";
+import { turn, TURN_BYTES } from "../core/turn.ts";
 
 /** Where content may come from. */
 export interface ContentSources {

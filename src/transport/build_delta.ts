@@ -9,7 +9,7 @@ import type { Anchor, OpenFile, TempFile } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { openBase } from "./base_file.ts";
 import { contentMismatch, contentMissing } from "./content_faults.ts";
-import { turn, TURN_BYTES } from "./turn.ts";
+import { turn, TURN_BYTES } from "../core/turn.ts";
 
 /** A read takes as long as copying so many bytes, however few it reads: there can be millions in one delta. */
 const READ_COST_BYTES = 16 << 10;

@@ -6,7 +6,7 @@ import type { Anchor } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { openBase } from "./base_file.ts";
 import { MAX_SIGNED_BYTES, type SignatureRequest } from "./receiver.ts";
-import { turn, TURN_BYTES } from "./turn.ts";
+import { turn, TURN_BYTES } from "../core/turn.ts";
 
 /** Bytes read in one go, or a block when that is longer. */
 const READ_BYTES = 1 << 20;

@@ -1,0 +1,163 @@
+/** Reading all that is kept once, to see whether it is still what it was. @module */
+import type { DatabaseSync } from "node:sqlite";
+import { type Digest, digestFromBytes } from "../core/digest.ts";
+import { FilesyncError } from "../core/errors.ts";
+import type { TreePath } from "../core/path.ts";
+import { turn } from "../core/turn.ts";
+import { toDatabaseError } from "../database/open.ts";
+import { Statements } from "../database/statements.ts";
+import { namesChunk } from "../hashing/chunk_digest.ts";
+import type { ContentReader } from "./content_reader.ts";
+import { unpackRuns } from "./runs.ts";
+import { isDamage } from "./sweep.ts";
+
+/** A content that needs a damaged chunk. */
+export interface AffectedContent {
+  digest: Digest;
+  /** Bytes before the chunk: whoever has the content elsewhere finds the chunk there. */
+  start: number;
+  /** Some of the paths that hold it, in snapshots and among kept files; at most {@linkcode MOST_PATHS}. */
+  paths: TreePath[];
+}
+
+/** A chunk that is not what its digest says. */
+export interface Damage {
+  /** Its name; `VersionStore.repair` takes good bytes for it. */
+  chunk: Digest;
+  /** Bytes. */
+  length: number;
+  /** As a clause without a full stop. */
+  reason: string;
+  contents: AffectedContent[];
+}
+
+/** What a scrub tells on its way. */
+export type ScrubEvent =
+  | { type: "progress"; done: number; total: number }
+  | { type: "damage"; damage: Damage };
+
+/** Most paths that are named for a content. */
+export const MOST_PATHS = 20;
+
+/** Blocks looked up at once. */
+const PAGE = 200;
+
+interface DamagedChunk {
+  id: number;
+  digest: Digest;
+  length: number;
+  reason: string;
+}
+
+/**
+ * Recomputes the digest of every chunk. Progress comes in bytes on disk, damages at the end.
+ *
+ * @throws {FilesyncError} When the database itself is damaged; or the signal's reason.
+ */
+export async function* scrub(
+  db: DatabaseSync,
+  reader: ContentReader,
+  signal?: AbortSignal,
+): AsyncGenerator<ScrubEvent> {
+  checkDatabase(db);
+  const statements = new Statements(db);
+  const page = statements.sql(`
+    SELECT id, pack, start, stored FROM blocks WHERE (pack, start) > (?, ?) ORDER BY pack, start LIMIT ${PAGE}`);
+  const total = statements.sql("SELECT coalesce(sum(stored), 0) AS bytes FROM blocks").get()!.bytes as number;
+  const damaged: DamagedChunk[] = [];
+  let done = 0;
+  reader.forget();
+  for (let [pack, start] = [0, 0];;) {
+    const blocks = page.all(pack, start) as { id: number; pack: number; start: number; stored: number }[];
+    if (blocks.length === 0) break;
+    for (const block of blocks) {
+      damaged.push(...damagedIn(block.id, statements, reader));
+      done += block.stored;
+      yield { type: "progress", done: Math.min(done, total), total };
+      await turn(signal);
+    }
+    ({ pack, start } = blocks.at(-1)!);
+  }
+  if (damaged.length === 0) return;
+  const contents = affectedContents(damaged, statements, reader);
+  for (const { id, digest, length, reason } of damaged) {
+    yield { type: "damage", damage: { chunk: digest, length, reason, contents: contents.get(id) ?? [] } };
+  }
+}
+
+function damagedIn(block: number, statements: Statements, reader: ContentReader): DamagedChunk[] {
+  const chunks = statements.sql("SELECT id, digest, start, length FROM chunks WHERE block = ?").all(
+    block,
+  ) as {
+    id: number;
+    digest: Uint8Array;
+    start: number;
+    length: number;
+  }[];
+  let data: Uint8Array | undefined;
+  let reason = "its bytes have another digest";
+  try {
+    data = reader.block(block);
+    // Somebody has moved it, after having verified it.
+    if (data === undefined) return [];
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    reason = error.reason;
+  }
+  return chunks
+    .map(({ digest, ...chunk }) => ({ ...chunk, digest: digestFromBytes(digest), reason }))
+    .filter(({ digest, start, length }) => {
+      return data === undefined || !namesChunk(digest, data.subarray(start, start + length));
+    });
+}
+
+/** By numbers of chunks: the contents that need them, found by looking at all. */
+function affectedContents(
+  damaged: DamagedChunk[],
+  statements: Statements,
+  reader: ContentReader,
+): Map<number, AffectedContent[]> {
+  const affected = new Map<number, AffectedContent[]>(damaged.map(({ id }) => [id, []]));
+  const ids = [...affected.keys()].sort((a, b) => a - b);
+  const contents = statements.sql("SELECT id, digest, runs FROM contents WHERE runs IS NOT NULL");
+  for (
+    const content of contents.iterate() as Iterable<{ id: number; digest: Uint8Array; runs: Uint8Array }>
+  ) {
+    const runs = unpackRuns(content.runs);
+    if (!runs.some(({ first, count }) => ids.some((id) => id >= first && id < first + count))) continue;
+    const paths = pathsOf(content.id, statements);
+    let start = 0;
+    for (const run of runs) {
+      for (const { id, length } of reader.chunksIn(run)) {
+        affected.get(id)?.push({ digest: digestFromBytes(content.digest), start, paths });
+        start += length;
+      }
+    }
+  }
+  return affected;
+}
+
+function pathsOf(content: number, statements: Statements): TreePath[] {
+  const rows = statements.sql(`
+    SELECT path FROM entries WHERE content = ?1 UNION SELECT path FROM kept WHERE content = ?1
+    LIMIT ${MOST_PATHS}`).all(content) as { path: TreePath }[];
+  return rows.map(({ path }) => path);
+}
+
+function checkDatabase(db: DatabaseSync): void {
+  const operation = `verify the database ${JSON.stringify(db.location())}`;
+  let answer: string;
+  try {
+    answer = db.prepare("PRAGMA quick_check(1)").get()!.quick_check as string;
+  } catch (error) {
+    throw toDatabaseError(operation, error);
+  }
+  if (answer === "ok") return;
+  throw new FilesyncError({
+    code: "io",
+    operation,
+    reason: `it is damaged: ${answer}`,
+    hint: "Bring it back from a copy; what is in the packs cannot be told without it",
+    permanent: true,
+  });
+}
