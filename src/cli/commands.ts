@@ -6,6 +6,7 @@ import { historyCommand } from "./history.ts";
 import { initCommand } from "./init.ts";
 import { serveCommand } from "./serve.ts";
 import { statusCommand } from "./status.ts";
+import { syncCommand } from "./sync.ts";
 import { watchCommand } from "./watch.ts";
 import { whyCommand } from "./why.ts";
 
@@ -13,6 +14,7 @@ import { whyCommand } from "./why.ts";
 export const COMMANDS: readonly Command[] = [
   serveCommand,
   watchCommand,
+  syncCommand,
   statusCommand,
   whyCommand,
   historyCommand,

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Action } from "../core/action.ts";
+import type { Digest } from "../core/digest.ts";
 import type { Problem } from "../core/problem.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
 
@@ -113,6 +114,19 @@ export interface ReceivedReport {
   client?: string;
 }
 
+/** A version was made of a whole tree. */
+export interface VersionReport {
+  type: "version";
+  number: number;
+  /** Which tree it is of. */
+  of: "source" | "backup" | "served";
+  /** The digest of the directory. */
+  digest: Digest;
+  files: number;
+  bytes: number;
+  reason: string;
+}
+
 /** What a command tells the user. */
 export type Report =
   | StartedReport
@@ -124,7 +138,8 @@ export type Report =
   | ConnectionReport
   | TotalsReport
   | ListeningReport
-  | ReceivedReport;
+  | ReceivedReport
+  | VersionReport;
 
 /** Whatever shows reports. Neither method throws. */
 export interface Printer extends Disposable {

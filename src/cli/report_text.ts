@@ -84,6 +84,11 @@ export function textOf(report: Exclude<Report, ProgressReport>, now: number): Re
         detail,
       };
     }
+    case "version": {
+      const { number, of, files, bytes, digest } = report;
+      const body = `${number} of the ${of}: ${count(files, "file")}, ${formatBytes(bytes)}`;
+      return { tone: "plain", head: "version", body, detail: digest.slice(0, 12) };
+    }
     case "received": {
       const text = ofRecord(report.record);
       if (report.client === undefined) return text;

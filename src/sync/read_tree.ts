@@ -7,7 +7,15 @@
 import type { DescribePool } from "../chunking/describe_pool.ts";
 import type { Entry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
-import { childOf, comesBefore, nameFault, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import {
+  areRelated,
+  childOf,
+  comesBefore,
+  nameFault,
+  ROOT,
+  STATE_DIRECTORY,
+  type TreePath,
+} from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
 import { type IgnoreRules, RULE_FILE } from "../files/ignore_rules.ts";
 import type { Stat } from "../files/stat.ts";
@@ -16,6 +24,8 @@ import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
 /** What {@linkcode readTree} needs. */
 export interface ReadTreeOptions {
   rules: IgnoreRules;
+  /** Only what is at, below or above one of these. @default {everything} */
+  paths?: readonly TreePath[];
   pool: Pick<DescribePool, "digestMany">;
   /** Told of every path that could not be read; it is left out. */
   onProblem: (problem: Problem) => void;
@@ -96,10 +106,8 @@ export async function* readTree(root: TreeRoot, options: ReadTreeOptions): Async
 }
 
 /** Everything in the tree, in the order of paths. */
-function walk(
-  root: TreeRoot,
-  { rules, onProblem, signal }: ReadTreeOptions,
-): { path: TreePath; stat: Stat }[] {
+function walk(root: TreeRoot, options: ReadTreeOptions): { path: TreePath; stat: Stat }[] {
+  const { rules, onProblem, signal, paths = [ROOT] } = options;
   const met: { path: TreePath; stat: Stat }[] = [];
   const directories: TreePath[] = [ROOT];
   using anchor = root.anchor();
@@ -116,6 +124,7 @@ function walk(
     for (const { name, stat } of listed) {
       if (name === STATE_DIRECTORY) continue;
       const path = childOf(directory, name);
+      if (!paths.some((wanted) => areRelated(path, wanted))) continue;
       const fault = nameFault(name);
       if (fault !== undefined) onProblem(problemOf(new PathError(path, fault), path));
       else if (stat instanceof FilesyncError) onProblem(problemOf(stat, path));

@@ -263,6 +263,11 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     return this.#whenReady(() => this.#index.history(query) as HistoryRecord[]);
   }
 
+  /** Runs `work` while nothing changes the tree through here. */
+  atRest<T>(work: () => Promise<T>): Promise<T> {
+    return this.#writing.run(work);
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled(this.#applying);

@@ -1,0 +1,48 @@
+/** How long versions are kept, as users say it. @module */
+import { DEFAULT_RETENTION, type Retention } from "../versions/retention.ts";
+import type { Flag, Invocation } from "./command.ts";
+import { parseCount, parseDuration } from "./sizes.ts";
+
+/** The flags. */
+export const RETENTION_FLAGS: readonly Flag[] = [
+  {
+    name: "keep",
+    short: "k",
+    value: "N",
+    env: "FILESYNC_KEEP",
+    description: "Keep the last N versions, or staggered: all of an hour, one an hour for a day, " +
+      "one a day for 30 days, one a week for a year; or none",
+  },
+  {
+    name: "keep-for",
+    value: "TIME",
+    env: "FILESYNC_KEEP_FOR",
+    description: "Keep what was in place within TIME before now, such as 30d; besides what --keep keeps",
+  },
+];
+
+/**
+ * What the flags say; `undefined` when nothing is to be kept.
+ *
+ * @param standard When no flag is given.
+ * @throws {FilesyncError} `usage`.
+ */
+export function retentionOf(
+  invocation: Invocation,
+  standard: Retention | undefined = DEFAULT_RETENTION,
+): Retention | undefined {
+  const keep = invocation.flag("keep")?.trim().toLowerCase();
+  const keepFor = invocation.flag("keep-for");
+  if (keep === undefined && keepFor === undefined) return standard;
+  if (keep === "none" && keepFor === undefined) return undefined;
+  const age = keepFor === undefined ? {} : { age: parseDuration(keepFor, "--keep-for") };
+  switch (keep) {
+    case undefined:
+    case "none":
+      return age;
+    case "staggered":
+      return { staggered: true, ...age };
+    default:
+      return { count: parseCount(keep, "--keep", { min: 1 }), ...age };
+  }
+}

@@ -1,0 +1,180 @@
+/** `filesync sync`: make a backup equal to a directory, once or again and again, and keep versions. @module */
+import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { refuseNesting } from "../sync/pusher.ts";
+import { type Command, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type Destination, destinationName, parseDestination } from "./destination.ts";
+import { mirror } from "./mirror.ts";
+import { absolute, realDirectory, realPathOf } from "./places.ts";
+import { openPrinter } from "./printer.ts";
+import type { Printer } from "./report.ts";
+import { RETENTION_FLAGS, retentionOf } from "./retention_flags.ts";
+import { parseDuration, parseSize } from "./sizes.ts";
+import type { SyncJob } from "./sync_job.ts";
+import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
+import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
+import { usageError } from "./usage_error.ts";
+import { versionsBeside } from "./version_places.ts";
+
+export const syncCommand: Command = {
+  name: "sync",
+  summary: "Make a backup equal to a directory, and keep versions of what was there",
+  description:
+    "Makes <backup> equal to <source>: content, names, permissions, times, links and empty directories. What is not in <source> is removed from <backup>.\n\n" +
+    "Beside the backup, in __versions__, every state that was synced is kept, by default the latest and the previous one; see `filesync versions` and `filesync restore`. Only chunks that are new take space. A server keeps versions by itself, with `filesync serve --keep`.\n\n" +
+    "When <source> is empty, was replaced, or has lost more than 30 % of its entries, nothing is removed and the exit code is 4.",
+  arguments: [
+    { name: "source", description: "The directory" },
+    { name: "backup", description: "Another directory, or host[:port] or http(s)://… of `filesync serve`" },
+  ],
+  flags: [
+    {
+      name: "interval",
+      short: "e",
+      value: "TIME",
+      env: "FILESYNC_INTERVAL",
+      description: "Do it again every TIME, such as 30s or 1h, until you stop it",
+    },
+    {
+      name: "watch",
+      short: "w",
+      description: "Follow every change at once; versions are made every --interval (60s)",
+    },
+    ...RETENTION_FLAGS,
+    {
+      name: "ignore",
+      short: "i",
+      value: "PATTERN",
+      repeat: true,
+      env: "FILESYNC_IGNORE",
+      description: "Leave out what matches, as if it stood in .filesyncignore",
+    },
+    {
+      name: "allow-mass-delete",
+      description: "Carry out removals even if <source> is empty or more than 30 % of it is gone",
+    },
+    {
+      name: "rebuild",
+      negatable: true,
+      description:
+        "Make a backup anew that was deleted; without a word, when its versions still stand beside it",
+    },
+    TOKEN_FILE_FLAG,
+    STATE_FLAG,
+    {
+      name: "limit",
+      short: "l",
+      value: "SIZE",
+      env: "FILESYNC_LIMIT",
+      description: "Send at most SIZE a second, such as 10M",
+    },
+    {
+      name: "allow-plain-http",
+      env: "FILESYNC_ALLOW_PLAIN_HTTP",
+      description: "Send the token over plain HTTP to another machine",
+    },
+    { name: "dry-run", short: "n", description: "Print what would be done, and do nothing" },
+    LOG_FLAG,
+  ],
+  examples: [
+    { command: "filesync sync ~/documents /mnt/backup/documents", does: "Back up a directory" },
+    {
+      command: "filesync sync ~/documents /mnt/backup/documents --interval 1h --keep staggered",
+      does: "Every hour, with older versions thinned out",
+    },
+    { command: "filesync sync src /mnt/mirror/src --dry-run", does: "See what would be done" },
+  ],
+  run: sync,
+};
+
+async function sync(invocation: Invocation, context: Context): Promise<number> {
+  const job = jobOf(invocation, context);
+  using printer = openPrinter(invocation, context);
+  printer.report({
+    type: "started",
+    command: "sync",
+    source: job.source,
+    destination: job.name,
+    ...(job.dryRun ? { dryRun: true } : {}),
+  });
+  return await repeat(job, () => mirror(job, printer, context), printer, context);
+}
+
+function jobOf(invocation: Invocation, context: Context): SyncJob {
+  const [first, second] = invocation.arguments;
+  const source = realDirectory(first);
+  const destination = parseDestination(second, Deno.cwd());
+  if (destination.kind === "directory") {
+    destination.path = realPathOf(destination.path);
+    refuseNesting(source, destination.path);
+  }
+  const name = destinationName(destination);
+  const [given, interval, limit] = ["state", "interval", "limit"].map((flag) => invocation.flag(flag));
+  const versions = versionsOf(invocation, source, destination);
+  return {
+    source,
+    destination,
+    name,
+    state: given === undefined ? stateDirectoryFor(context, source, name) : absolute(given),
+    ...(versions === undefined ? {} : { versions }),
+    ...(interval === undefined ? {} : { interval: parseDuration(interval, "--interval") }),
+    watch: invocation.has("watch"),
+    dryRun: invocation.has("dry-run"),
+    ignore: invocation.flags("ignore"),
+    allowMassDelete: invocation.has("allow-mass-delete"),
+    ...(invocation.settings.has("rebuild") ? { rebuild: invocation.has("rebuild") } : {}),
+    token: readToken(invocation, context),
+    allowPlainHttp: invocation.has("allow-plain-http"),
+    ...(limit === undefined ? {} : { limit: parseSize(limit, "--limit") }),
+    log: invocation.flag("log"),
+  };
+}
+
+function versionsOf(
+  invocation: Invocation,
+  source: string,
+  destination: Destination,
+): SyncJob["versions"] {
+  const retention = retentionOf(invocation);
+  if (destination.kind === "server") {
+    const given = ["keep", "keep-for"].find((flag) => invocation.has(flag));
+    if (given === undefined) return undefined;
+    throw usageError(
+      `keep versions for ${destination.url.host}`,
+      "a server keeps them by itself",
+      `Give --${given} to filesync serve`,
+    );
+  }
+  if (retention === undefined) return undefined;
+  const directory = versionsBeside(destination.path);
+  // A store within the source would be backed up itself, and grow with every round.
+  refuseNesting(source, directory);
+  return { directory, retention };
+}
+
+/** Runs rounds until one is enough, or the user interrupts. A failure that may pass is told, and the next round tries again. */
+async function repeat(
+  { interval, watch, dryRun, source, name }: SyncJob,
+  round: () => Promise<number>,
+  printer: Printer,
+  { clock, signal }: Context,
+): Promise<number> {
+  if (interval === undefined || watch || dryRun) return await round();
+  let last: number = EXIT.done;
+  while (!signal.aborted) {
+    try {
+      last = await round();
+    } catch (error) {
+      if (signal.aborted) break;
+      const failure = toFilesyncError(`sync "${source}" with ${name}`, error);
+      if (!mayPass(failure)) throw failure;
+      printer.report({ type: "notice", level: "warning", message: failure.message, hint: failure.hint });
+    }
+    await clock.sleep(interval, signal).catch(() => {});
+  }
+  return signal.aborted ? EXIT.interrupted : last;
+}
+
+/** Whether a failed round says nothing of the next one: a disk may be mounted again, a server come back. */
+function mayPass({ permanent, code }: FilesyncError): boolean {
+  return !permanent || code === "not-found" || code === "brake" || code === "locked";
+}

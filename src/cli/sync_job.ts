@@ -1,0 +1,29 @@
+/** What `filesync sync` was asked to do. @module */
+import type { Retention } from "../versions/retention.ts";
+import type { Destination } from "./destination.ts";
+
+/** What is synced, and how. */
+export interface SyncJob {
+  /** A real path, whether or not anything stands there. */
+  source: string;
+  destination: Destination;
+  /** Names the destination. */
+  name: string;
+  /** Where the state of this pair is kept. */
+  state: string;
+  /** Where versions are kept, and how long. */
+  versions?: { directory: string; retention: Retention };
+  /** Milliseconds between rounds. */
+  interval?: number;
+  watch: boolean;
+  dryRun: boolean;
+  ignore: string[];
+  allowMassDelete: boolean;
+  /** Whether to make a backup anew that is gone; `undefined` when it depends. */
+  rebuild?: boolean;
+  token?: string;
+  allowPlainHttp: boolean;
+  /** Most bytes to send in a second. */
+  limit?: number;
+  log?: string;
+}
