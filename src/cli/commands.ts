@@ -4,9 +4,12 @@ import { completionsCommand } from "./completions_command.ts";
 import { digestCommand } from "./digest.ts";
 import { historyCommand } from "./history.ts";
 import { initCommand } from "./init.ts";
+import { restoreCommand } from "./restore.ts";
 import { serveCommand } from "./serve.ts";
 import { statusCommand } from "./status.ts";
 import { syncCommand } from "./sync.ts";
+import { verifyCommand } from "./verify.ts";
+import { versionsCommand } from "./versions.ts";
 import { watchCommand } from "./watch.ts";
 import { whyCommand } from "./why.ts";
 
@@ -15,6 +18,9 @@ export const COMMANDS: readonly Command[] = [
   serveCommand,
   watchCommand,
   syncCommand,
+  versionsCommand,
+  restoreCommand,
+  verifyCommand,
   statusCommand,
   whyCommand,
   historyCommand,

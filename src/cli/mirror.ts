@@ -46,7 +46,7 @@ export async function mirror(job: SyncJob, printer: Printer, context: Context): 
   const versions = job.dryRun || job.versions === undefined || !(receiver instanceof LocalReceiver)
     ? undefined
     : resources.use(new Versions(job, job.versions, receiver, printer, context));
-  await versions?.keepBackup("found before a sync");
+  await versions?.keepFound();
   const outcome = await whileKeeping(versions, job, context, () => push(pushed, printer, context));
   await versions?.keepBackup("synced");
   await versions?.keepSource("synced");
@@ -111,6 +111,11 @@ class Versions implements Disposable {
     const { root, index } = this.#receiver;
     const tree = this.#treeOf("backup", root);
     await this.#receiver.atRest(() => this.#keep({ store: this.#store, tree, root }, index, reason, true));
+  }
+
+  /** Keeps what others did to the backup since the last sync; a tree that was emptied holds nothing that could be lost. */
+  async keepFound(): Promise<void> {
+    if (!this.#receiver.index.isEmpty) await this.keepBackup("found before a sync");
   }
 
   /** Makes a snapshot of the source as it was pushed; its contents are those of the backup. */

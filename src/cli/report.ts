@@ -127,6 +127,25 @@ export interface VersionReport {
   reason: string;
 }
 
+/** What reading everything again has found. */
+export interface VerifiedReport {
+  type: "verified";
+  /** Entries that are as they were recorded. */
+  same: number;
+  /** Files with other content, whose size and time do not say why. */
+  damaged: number;
+  /** What somebody changed, removed or added since it was recorded. */
+  changed: number;
+  missing: number;
+  added: number;
+  /** Chunks of versions that are not what they were. */
+  damagedChunks: number;
+  /** Of all that was damaged, how much has its good content back. */
+  repaired: number;
+  unreadable: number;
+  seconds: number;
+}
+
 /** What a command tells the user. */
 export type Report =
   | StartedReport
@@ -139,7 +158,8 @@ export type Report =
   | TotalsReport
   | ListeningReport
   | ReceivedReport
-  | VersionReport;
+  | VersionReport
+  | VerifiedReport;
 
 /** Whatever shows reports. Neither method throws. */
 export interface Printer extends Disposable {

@@ -2,7 +2,7 @@
 import type { Action } from "../core/action.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
 import { quotePath, visible } from "./quote.ts";
-import type { ProgressReport, Report, TotalsReport } from "./report.ts";
+import type { ProgressReport, Report, TotalsReport, VerifiedReport } from "./report.ts";
 import { formatBytes, formatDuration } from "./sizes.ts";
 
 /** A report as a line, in the pieces that are coloured apart. All of it is safe to print. */
@@ -84,6 +84,8 @@ export function textOf(report: Exclude<Report, ProgressReport>, now: number): Re
         detail,
       };
     }
+    case "verified":
+      return ofVerified(report);
     case "version": {
       const { number, of, files, bytes, digest } = report;
       const body = `${number} of the ${of}: ${count(files, "file")}, ${formatBytes(bytes)}`;
@@ -168,6 +170,27 @@ function ofTotals(
     body: (done.length === 0 ? "nothing to change" : done.join(", ")) +
       (problems > 0 ? `; ${count(problems, "problem")}` : ""),
     detail: wire.join(", "),
+  };
+}
+
+function ofVerified(report: VerifiedReport): ReportText {
+  const damaged = report.damaged + report.damagedChunks;
+  const differing = [
+    report.changed && `${grouped(report.changed)} changed`,
+    report.added && `${grouped(report.added)} added`,
+    report.missing && `${grouped(report.missing)} missing`,
+  ].filter(Boolean);
+  const body = [
+    `${count(report.same, "entry", "entries")} as recorded`,
+    damaged > 0 ? `${grouped(damaged)} damaged (${grouped(report.repaired)} repaired)` : "nothing damaged",
+    report.unreadable > 0 && `${grouped(report.unreadable)} unreadable`,
+    differing.length > 0 && `since then ${differing.join(", ")}`,
+  ].filter(Boolean);
+  return {
+    tone: damaged > report.repaired || report.unreadable > 0 ? "bad" : "good",
+    head: "verified:",
+    body: body.join("; "),
+    detail: `in ${formatDuration(report.seconds * 1000)}`,
   };
 }
 

@@ -1,9 +1,9 @@
 /** Where versions are kept, and how the store of a directory is found again. @module */
 import { existsSync } from "@std/fs";
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, join, relative } from "@std/path";
 import { FilesyncError } from "../core/errors.ts";
-import { STATE_DIRECTORY } from "../core/path.ts";
-import { STORE_FILE } from "../versions/version_store.ts";
+import { parsePath, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import { STORE_FILE, VersionStore } from "../versions/version_store.ts";
 import type { Context, Flag } from "./command.ts";
 import { realPathOf } from "./places.ts";
 import { openStates } from "./state_home.ts";
@@ -30,44 +30,70 @@ export function versionsWithin(served: string): string {
   return join(served, STATE_DIRECTORY, "versions");
 }
 
-/** A store that was found, and the directory it was asked about. */
+/** A store that was found, and what it was asked about. */
 export interface FoundVersions {
   store: string;
-  /** A real path. */
+  /** A directory with versions: a real path. */
   directory: string;
+  /** What is meant in it; absent when all of it is. */
+  path?: TreePath;
 }
 
 /**
- * Finds the store with versions of `path`, which may have been deleted: as a backup, as a served directory,
- * or as the source of a sync that this user made.
+ * Finds the store with versions of `path`, or of a directory above it. Either may have been deleted. The
+ * directory is a backup, a served directory, or the source of a sync that this user made.
  *
+ * @param from The backup, or the store, when the user names it.
  * @throws {FilesyncError} `not-found` when there is none.
  */
 export function findVersions(path: string, from: string | undefined, context: Context): FoundVersions {
-  const directory = realPathOf(path);
-  const places = from === undefined
-    ? [versionsBeside(directory), versionsWithin(directory), ...versionsOfSource(directory, context)]
-    : [realPathOf(from), versionsBeside(realPathOf(from)), versionsWithin(realPathOf(from))];
-  const store = places.find((place) => existsSync(join(place, STORE_FILE)));
-  if (store !== undefined) return { store, directory };
+  const asked = realPathOf(path);
+  const named = from === undefined ? undefined : realPathOf(from);
+  const sources = sourcesOf(context);
+  for (let directory = asked;; directory = dirname(directory)) {
+    const places = [
+      versionsBeside(directory),
+      versionsWithin(directory),
+      ...sources.filter(({ source }) => source === directory).map(({ store }) => store),
+    ];
+    const store = [...(named === undefined ? places : [named, versionsBeside(named), versionsWithin(named)])]
+      .find((place) => existsSync(join(place, STORE_FILE)));
+    if (store !== undefined && (named === undefined || holdsTree(store, directory, asked))) {
+      const within = relative(directory, asked);
+      return { store, directory, ...(within === "" ? {} : { path: parsePath(within) }) };
+    }
+    if (directory === dirname(directory)) break;
+  }
   throw new FilesyncError({
     code: "not-found",
-    operation: `find versions of "${directory}"`,
-    reason:
-      "it is neither a backup, nor a served directory with versions, nor the source of a sync made here",
-    hint: "Name the backup with --from, or make versions with filesync sync or filesync serve --keep",
+    operation: `find versions of "${asked}"`,
+    reason: named === undefined
+      ? "it is in no backup, no served directory with versions, and no source of a sync made here"
+      : `there are none in "${named}"`,
+    hint: "Name the backup with --from; versions are made by filesync sync and filesync serve --keep",
     permanent: true,
   });
 }
 
-/** The stores beside all backups of `directory`, or of a directory that holds it. */
-function versionsOfSource(directory: string, context: Context): string[] {
-  const states = openStates(context, undefined);
-  try {
-    return states
-      .filter(({ source, destination }) => source === directory && destination.startsWith("/"))
-      .map(({ destination }) => versionsBeside(destination));
-  } finally {
-    for (const state of states) state[Symbol.dispose]();
-  }
+/** Whether a store that was named is one of `directory`; of what it does not know, all of `asked` is meant. */
+function holdsTree(path: string, directory: string, asked: string): boolean {
+  using store = new VersionStore(path, { readOnly: true });
+  const locations = store.snapshots.trees().map(({ location }) => location);
+  const isKnown = (place: string) => locations.includes(place);
+  if (isKnown(directory)) return true;
+  return directory === asked && !parentsOf(asked).some(isKnown);
+}
+
+function parentsOf(path: string): string[] {
+  const parent = dirname(path);
+  return parent === path ? [] : [parent, ...parentsOf(parent)];
+}
+
+/** All sources of syncs, with the stores beside their backups. */
+function sourcesOf(context: Context): { source: string; store: string }[] {
+  return openStates(context, undefined).flatMap((state) => {
+    using _state = state;
+    const { source, destination } = state;
+    return destination.startsWith("/") ? [{ source, store: versionsBeside(destination) }] : [];
+  });
 }

@@ -19,7 +19,7 @@ import type { ReadEntry } from "./read_tree.ts";
 /** What {@linkcode restoreTree} needs. */
 export interface RestoreOptions {
   /** Writes a content to `sink`, and fails when it is not whole. */
-  writeTo(sink: { write(data: Uint8Array): void }, digest: Digest): Promise<void>;
+  writeTo(sink: Pick<TempFile, "write" | "truncate">, digest: Digest): Promise<void>;
   /** What was seen in the directory, in the order of paths. */
   current: readonly ReadEntry[];
   onDone: (action: Action) => void;

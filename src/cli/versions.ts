@@ -1,0 +1,178 @@
+/** `filesync versions`: what can come back. @module */
+import type { Entry } from "../core/entry.ts";
+import { EXIT, FilesyncError } from "../core/errors.ts";
+import { parsePath, type TreePath } from "../core/path.ts";
+import type { Difference, Snapshot } from "../versions/snapshots.ts";
+import { VersionStore } from "../versions/version_store.ts";
+import { resolveVersion } from "../versions/version_names.ts";
+import type { Command, Context, Invocation } from "./command.ts";
+import { jsonLine } from "./json_printer.ts";
+import { quotePath, visible } from "./quote.ts";
+import { count } from "./report_text.ts";
+import { formatBytes } from "./sizes.ts";
+import { createStyle } from "./style.ts";
+import { usageError } from "./usage_error.ts";
+import { findVersions, type FoundVersions, FROM_FLAG } from "./version_places.ts";
+
+export const versionsCommand: Command = {
+  name: "versions",
+  summary: "Show the versions of a directory, or of a file in it",
+  description:
+    "Works on a backup, on the source of a sync, and on a served directory; also when they were deleted. A version of a directory is a whole state of it; `filesync restore` brings it back.",
+  arguments: [{ name: "dir", description: "The directory, or a file or directory in it" }],
+  flags: [
+    { name: "diff", short: "d", value: "VERSION", description: "Show what that version changed" },
+    FROM_FLAG,
+  ],
+  examples: [
+    { command: "filesync versions ~/documents", does: "All versions of a directory" },
+    { command: "filesync versions ~/documents/letter.txt", does: "All versions of a file" },
+    {
+      command: "filesync versions ~/documents --diff previous",
+      does: "What the version before the latest changed",
+    },
+  ],
+  run: (invocation, context) => Promise.resolve(versions(invocation, context)),
+};
+
+function versions(invocation: Invocation, context: Context): number {
+  const found = findVersions(invocation.arguments[0], invocation.flag("from"), context);
+  using store = new VersionStore(found.store, { readOnly: true });
+  const tree = treeIn(store, found);
+  const snapshots = store.snapshots.list(tree);
+  const lines = found.path !== undefined
+    ? ofPath(store, tree, found.path, context)
+    : invocation.has("diff")
+    ? ofDifference(store, snapshots, invocation.flag("diff")!, context)
+    : ofTree(snapshots, context);
+  for (const { json, text } of lines) {
+    context.stdout.write(invocation.has("json") ? jsonLine(context.clock.now(), json) : `${text}\n`);
+  }
+  return EXIT.done;
+}
+
+/** The number of the tree whose versions are asked for: the directory's own, else those of what it is a backup of. */
+export function treeIn(store: VersionStore, { directory, store: place }: FoundVersions): number {
+  const trees = store.snapshots.trees().filter(({ id }) => store.snapshots.last(id) !== undefined);
+  const tree = trees.findLast(({ location }) => location === directory) ??
+    trees.findLast(({ role }) => role !== "source") ?? trees.at(-1);
+  if (tree !== undefined) return tree.id;
+  throw new FilesyncError({
+    code: "not-found",
+    operation: `show versions of "${directory}"`,
+    reason: `there are none in "${place}" yet`,
+    hint: "One is made with every filesync sync that changes something",
+    permanent: true,
+  });
+}
+
+interface Line {
+  json: { type: string } & Record<string, unknown>;
+  text: string;
+}
+
+function* ofTree(snapshots: readonly Snapshot[], context: Context): Generator<Line> {
+  const style = createStyle(context.colors);
+  for (const [i, snapshot] of [...snapshots.entries()].reverse()) {
+    const { number, time, digest, files, directories, symlinks, bytes, reason } = snapshot;
+    const name = i === snapshots.length - 1 ? "latest" : i === snapshots.length - 2 ? "previous" : undefined;
+    yield {
+      json: {
+        type: "version",
+        ...{
+          number,
+          name,
+          made: new Date(time).toISOString(),
+          digest,
+          files,
+          directories,
+          symlinks,
+          bytes,
+          reason,
+        },
+      },
+      text: `${style.bold(String(number).padStart(5))}  ${localTime(time)}  ${
+        count(files, "file").padStart(14)
+      }  ${formatBytes(bytes).padStart(10)}  ${style.dim(digest.slice(0, 12))}  ${visible(reason)}${
+        name === undefined ? "" : `  ${style.green(name)}`
+      }`,
+    };
+  }
+}
+
+function* ofPath(store: VersionStore, tree: number, path: TreePath, context: Context): Generator<Line> {
+  const style = createStyle(context.colors);
+  const all = store.snapshots.versionsOf(tree, path);
+  if (all.length === 0) {
+    throw new FilesyncError({
+      code: "not-found",
+      operation: `show versions of "${path}"`,
+      reason: "nothing of that name is in any version",
+      hint: "Names are case-sensitive; see what a version changed with --diff",
+      permanent: true,
+    });
+  }
+  for (const { entry, snapshot, time, until } of all.reverse()) {
+    yield {
+      json: {
+        type: "path-version",
+        ...{ version: snapshot, made: new Date(time).toISOString(), entry },
+        ...(until === undefined ? {} : { until: new Date(until.time).toISOString() }),
+      },
+      text: `${style.bold(String(snapshot).padStart(5))}  ${localTime(time)}  ${describe(entry)}${
+        until === undefined ? `  ${style.green("latest")}` : `  until ${localTime(until.time)}`
+      }`,
+    };
+  }
+}
+
+function* ofDifference(
+  store: VersionStore,
+  snapshots: readonly Snapshot[],
+  name: string,
+  context: Context,
+): Generator<Line> {
+  const snapshot = resolveVersion(name, snapshots, context.clock.now());
+  const before = snapshots.findLast(({ number }) => number < snapshot.number);
+  if (before === undefined) {
+    throw usageError(
+      `show what version ${snapshot.number} changed`,
+      "it is the first that is kept, so there is nothing to compare it with",
+      "Restore it somewhere with filesync restore --into to see what is in it",
+    );
+  }
+  for (const difference of store.snapshots.differences(before.number, snapshot.number)) {
+    yield {
+      json: { type: "difference", ...difference },
+      text: textOfDifference(difference),
+    };
+  }
+}
+
+function textOfDifference({ path, before, after }: Difference): string {
+  if (before === undefined) return `+ ${quotePath(path)}  ${describe(after!)}`;
+  if (after === undefined) return `- ${quotePath(path)}  ${describe(before)}`;
+  return `~ ${quotePath(path)}  ${describe(before)} → ${describe(after)}`;
+}
+
+function describe(entry: Entry): string {
+  switch (entry.kind) {
+    case "file":
+      return `${formatBytes(entry.size)}, changed ${localTime(entry.mtime)}`;
+    case "directory":
+      return "directory";
+    case "symlink":
+      return `link to ${quotePath(entry.target)}`;
+  }
+}
+
+/** A moment as people of this machine write it. */
+function localTime(time: number): string {
+  const moment = new Date(time - new Date(time).getTimezoneOffset() * 60_000);
+  return moment.toISOString().slice(0, 19).replace("T", " ");
+}
+
+/** The path in a tree that a user means by `text`, relative to its top. */
+export function pathInTree(text: string): TreePath {
+  return parsePath(text.replace(/^(\.\/)+/, "").replace(/\/+$/, ""));
+}
