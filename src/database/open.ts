@@ -18,6 +18,9 @@ const BUSY_TIMEOUT = 5_000;
  */
 const CHECKPOINT_PAGES = 8_000;
 
+/** What is kept of a database in memory, KiB, once it was needed: digests lie all over an index. */
+const CACHE_KIB = 16 << 10;
+
 /** What a log that has grown is cut back to, bytes. */
 const WAL_BYTES = 4 << 20;
 
@@ -58,7 +61,7 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
     }
     db = new DatabaseSync(path, { readOnly });
     db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
-    db.exec("PRAGMA foreign_keys = ON");
+    db.exec(`PRAGMA foreign_keys = ON; PRAGMA cache_size = -${CACHE_KIB}`);
     if (!readOnly) {
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`);
       db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${WAL_BYTES}`);

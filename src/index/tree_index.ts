@@ -7,7 +7,7 @@
  * @module
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type ChunkRef, packManifest, unpackManifest } from "../core/chunk.ts";
+import { type ChunkRef, PACKED_CHUNK_BYTES, packManifest, unpackManifest } from "../core/chunk.ts";
 import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { parentOf, rangeBelow, ROOT, type TreePath } from "../core/path.ts";
@@ -427,11 +427,10 @@ export class TreeIndex implements Disposable {
       return (this.sql("SELECT id FROM contents WHERE digest = ?").get(bytes) as { id: number }).id;
     }
     const { id } = added;
-    const manifest = unpackManifest(packedManifest ?? new Uint8Array());
-    if (manifest.length > 1) {
+    if (packedManifest !== undefined && packedManifest.length > PACKED_CHUNK_BYTES) {
       const insert = this.sql("INSERT INTO chunks (content, start, length, digest) VALUES (?, ?, ?, ?)");
       let start = 0;
-      for (const chunk of manifest) {
+      for (const chunk of unpackManifest(packedManifest)) {
         insert.run(id, start, chunk.length, digestToBytes(chunk.digest));
         start += chunk.length;
       }

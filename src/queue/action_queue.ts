@@ -91,7 +91,8 @@ export class ActionQueue {
   add(actions: readonly { action: Action; fresh?: boolean }[]): void {
     if (actions.length === 0) return;
     this.#change((totals) => {
-      for (const { action, fresh = false } of actions) this.#join({ action, fresh }, totals);
+      const alone = this.#aloneAmong(actions.map(({ action }) => action), totals);
+      for (const { action, fresh = false } of actions) this.#join({ action, fresh }, totals, alone);
     });
     this.#notify();
   }
@@ -109,8 +110,9 @@ export class ActionQueue {
     const taken = this.#ready(limits);
     if (taken.length === 0) return taken;
     transaction(this.#db, () => {
-      const count = this.#sql("UPDATE queue_actions SET attempts = attempts + 1, tried = 1 WHERE id = ?");
-      for (const { id } of taken) count.run(id);
+      this.#sql(
+        "UPDATE queue_actions SET attempts = attempts + 1, tried = 1 WHERE id IN (SELECT value FROM json_each(?))",
+      ).run(JSON.stringify(taken.map(({ id }) => id)));
     });
     for (const row of taken) {
       row.attempts++;
@@ -123,9 +125,7 @@ export class ActionQueue {
 
   /** Forgets actions that were done. */
   done(ids: readonly number[]): void {
-    this.#change((totals) => {
-      for (const id of ids) this.#delete(id, totals);
-    });
+    this.#change((totals) => this.#deleteAll(ids, totals));
     this.#land(ids);
   }
 
@@ -314,8 +314,16 @@ export class ActionQueue {
     return found;
   }
 
-  /** Adds one action. */
-  #join({ action, fresh, after }: Joining<Row>, totals: Totals): void {
+  /**
+   * Adds one action.
+   *
+   * @param alone Paths to which nothing in the queue matters; those that were used are taken out.
+   */
+  #join(
+    { action, fresh, after }: Joining<Row>,
+    totals: Totals,
+    alone: Set<TreePath> = new Set(),
+  ): void {
     if (totals.failed > 0) {
       for (const row of this.#relatedTo(action, true)) {
         // It was tried, and may be at the receiver after all.
@@ -323,7 +331,7 @@ export class ActionQueue {
         this.#overtake(row, action, totals);
       }
     }
-    if (isFill(action) && this.#isAlone(action.path)) return this.#insert({ action, fresh, after }, totals);
+    if (isFill(action) && alone.delete(action.path)) return this.#insert({ action, fresh, after }, totals);
 
     const { drop, replace, insert, append } = coalesce(this.#relatedTo(action, false), action, fresh);
     for (const { id } of drop) this.#delete(id, totals);
@@ -346,13 +354,27 @@ export class ActionQueue {
     return successor;
   }
 
-  /** Whether nothing in the queue matters to something that is put at `path`; may say no when in doubt. */
-  #isAlone(path: TreePath): boolean {
+  /**
+   * The paths where one of `actions` puts something to which nothing in the queue matters, nor any
+   * of `actions` before it; some may be left out.
+   */
+  #aloneAmong(actions: readonly Action[], totals: Totals): Set<TreePath> {
+    const met = new Set<TreePath>();
+    const free: TreePath[] = [];
+    for (const action of actions) {
+      if (action.type === "move") return new Set();
+      if (isFill(action) && !met.has(action.path)) free.push(action.path);
+      met.add(action.path);
+      for (const ancestor of ancestorsOf(action.path)) met.add(ancestor);
+    }
+    if (totals.size + totals.failed === 0) return new Set(free);
     // Names that begin with the path's and go on with a character below "0" are in the range too.
-    return this.#sql(
-      "SELECT EXISTS (SELECT 1 FROM queue_actions WHERE path >= ? AND path < ?)" +
-        " OR EXISTS (SELECT 1 FROM queue_actions WHERE source IS NOT NULL) AS found",
-    ).get(path, rangeBelow(path).high)!.found === 0;
+    const rows = this.#sql(
+      "SELECT value FROM json_each(?)" +
+        " WHERE NOT EXISTS (SELECT 1 FROM queue_actions WHERE path >= value AND path < value || '0')" +
+        " AND NOT EXISTS (SELECT 1 FROM queue_actions WHERE source IS NOT NULL)",
+    ).all(JSON.stringify(free));
+    return new Set(rows.map(({ value }) => value as TreePath));
   }
 
   /** What comes after `row` and touches what it touches. */
@@ -426,13 +448,20 @@ export class ActionQueue {
   }
 
   #delete(id: number, totals: Totals): void {
-    const row = this.#sql("DELETE FROM queue_actions WHERE id = ? RETURNING size, failed").get(id);
-    if (row === undefined) return;
-    if (row.failed === 1) {
-      totals.failed--;
-    } else {
-      totals.size--;
-      totals.bytes -= row.size as number;
+    this.#deleteAll([id], totals);
+  }
+
+  #deleteAll(ids: readonly number[], totals: Totals): void {
+    const rows = this.#sql(
+      "DELETE FROM queue_actions WHERE id IN (SELECT value FROM json_each(?)) RETURNING size, failed",
+    ).all(JSON.stringify(ids));
+    for (const { size, failed } of rows) {
+      if (failed === 1) {
+        totals.failed--;
+      } else {
+        totals.size--;
+        totals.bytes -= size as number;
+      }
     }
   }
 

@@ -52,6 +52,31 @@ Deno.test("ActionQueue.add() keeps every kind of action as it was", () => {
   assertEquals([queue.size, queue.bytes], [5, 7]);
 });
 
+Deno.test("ActionQueue.add() joins what comes together as if it came one by one", () => {
+  const given = [
+    put("a"),
+    put("a"),
+    put("b/c"),
+    remove("b/d"),
+    put("b"),
+    put("x-y"),
+    put("x"),
+    move("b", "e"),
+    put("b/c"),
+    put("e"),
+  ];
+  for (const before of [[], [put("a")], [remove("x"), put("q")], [move("q", "r")], [put("x/y")]]) {
+    for (let length = 1; length <= given.length; length++) {
+      const [together, apart] = [make(), make()];
+      for (const { add } of [together, apart]) add(...before);
+      together.add(...given.slice(0, length));
+      for (const action of given.slice(0, length)) apart.add(action);
+      assertEquals(together.queue.pending(), apart.queue.pending());
+      assertEquals([together.queue.size, together.queue.bytes], [apart.queue.size, apart.queue.bytes]);
+    }
+  }
+});
+
 Deno.test("ActionQueue.add() joins the caller's transaction, and is undone with it", () => {
   const { db, queue, add } = make();
   assertThrows(() =>

@@ -15,9 +15,10 @@ import type { TreeIndex } from "../index/tree_index.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import { isFill } from "../queue/claims.ts";
 import type { ContentNeed, ContentOffer, Receiver, ReceiverInfo } from "../transport/receiver.ts";
+import type { FreshContents } from "./fresh_contents.ts";
 import { deltaOf, type DeltaPlan, DeltaPlanner } from "./delta_planner.ts";
 import type { Base } from "./source_state.ts";
-import { openContent, SourceChangedError, type SourceContent } from "./source_reader.ts";
+import { contentInMemory, openContent, SourceChangedError, type SourceContent } from "./source_reader.ts";
 
 /** Bytes of content sent with one request: enough to hide a round trip, few enough to be lost, or held several times. */
 export const REQUEST_BYTES = 2 << 20;
@@ -44,6 +45,8 @@ export interface ContentSupplyOptions {
   root: () => TreeRoot;
   /** What was seen in the source. */
   index: TreeIndex;
+  /** What need not be read again. */
+  fresh?: FreshContents;
   /** What the receiver holds at a path. */
   baseOf: (path: TreePath) => Base | undefined;
   /** Told of content that has been staged. */
@@ -90,6 +93,7 @@ export class ContentSupply {
     for (const digest of digests) this.#underWay.set(digest, promise);
     const end = () => {
       for (const digest of digests) this.#underWay.delete(digest);
+      for (const digest of sizes.keys()) this.#options.fresh?.drop(digest);
       resolve();
     };
     try {
@@ -350,8 +354,10 @@ export class BatchSupply implements Disposable {
 /** Opens any file of the source with the content of `put`. */
 function openPut(
   { digest, path }: PutAction,
-  { root, index }: ContentSupplyOptions,
+  { root, index, fresh }: ContentSupplyOptions,
 ): SourceContent | undefined {
+  const data = fresh?.get(digest);
+  if (data !== undefined) return contentInMemory(path, data);
   return openContent(root(), index, digest, path);
 }
 

@@ -33,6 +33,7 @@ import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
 import type { IndexedEntry, SeenEntry } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
 import { brakeReason } from "./brake.ts";
+import type { FreshContents } from "./fresh_contents.ts";
 import type { SourceState } from "./source_state.ts";
 
 /** A path to look at. */
@@ -69,6 +70,8 @@ export interface InspectorOptions {
   state: SourceState;
   rules: IgnoreRules;
   pool: Pick<DescribePool, "describe" | "describeMany" | "digestMany">;
+  /** Reads small files, and keeps them to be sent. Without it the pool reads them all. */
+  fresh?: FreshContents;
   clock: Clock;
   /** Carry out removals however many they are. @default {false} */
   allowMassDelete?: boolean;
@@ -80,6 +83,12 @@ const GROUP = 512;
 
 /** Files open at once while they are read. */
 const OPEN_FILES = 256;
+
+/** Files up to so many bytes are read in this thread: a message to a worker and back would take as long. */
+const LITTLE_BYTES = 64 << 10;
+
+/** Bigger ones as well, up to so many bytes in a group: fewer are not worth starting workers for. */
+const FEW_BYTES = 4 << 20;
 
 /** A file that never stands still is taken as it is after so many tries. */
 const PATIENCE = 3;
@@ -97,6 +106,12 @@ interface Candidate {
   lookedAt: number;
   /** Where the same inode was seen, and is no more. */
   origin: IndexedEntry | undefined;
+}
+
+/** A candidate that is open. */
+interface Opened {
+  candidate: Candidate;
+  file: OpenFile;
 }
 
 /** What was seen at a path, and when the look began. */
@@ -442,7 +457,7 @@ class Pass {
   async #describe(candidates: Candidate[]): Promise<{ candidate: Candidate; content: FileContent }[]> {
     using anchor = this.#options.root.anchor();
     using opened = new DisposableStack();
-    const readable: { candidate: Candidate; file: OpenFile }[] = [];
+    const readable: Opened[] = [];
     for (const candidate of candidates) {
       const { path } = candidate;
       try {
@@ -455,8 +470,9 @@ class Pass {
     }
     const contents = await this.#contentsOf(readable);
     this.#signal?.throwIfAborted();
-    return readable.flatMap(({ candidate }, i) => {
-      const content = contents[i];
+    return readable.flatMap((opened) => {
+      const { candidate } = opened;
+      const content = contents.get(opened)!;
       if (content instanceof FilesyncError) {
         this.#report(
           new FilesyncError({ ...content, operation: `read "${candidate.path}"`, reason: content.reason }),
@@ -472,10 +488,10 @@ class Pass {
   }
 
   /** Describes open files; of big ones that may be copies of something known, only the digest is needed then. */
-  async #contentsOf(
-    files: { candidate: Candidate; file: OpenFile }[],
-  ): Promise<(FileContent | FilesyncError)[]> {
+  async #contentsOf(files: Opened[]): Promise<Map<Opened, FileContent | FilesyncError>> {
     const { pool, state: { index } } = this.#options;
+    const contents = this.#readHere(files);
+    files = files.filter((file) => !contents.has(file));
     const sizes = new Map<number, number>();
     for (const { candidate: { stat } } of files) sizes.set(stat.size, (sizes.get(stat.size) ?? 0) + 1);
     const mayBeCopy = ({ size }: Stat) =>
@@ -487,7 +503,7 @@ class Pass {
       pool.digestMany(copies.map(({ file }) => file.nativePath)),
     ]);
     const cut = new Map<Digest, Promise<FileContent | FilesyncError>>();
-    const contents = new Map(others.map((file, i) => [file, described[i]]));
+    others.forEach((file, i) => contents.set(file, described[i]));
     await Promise.all(copies.map(async (copy, i) => {
       const found = digests[i];
       if (found instanceof FilesyncError) return contents.set(copy, found);
@@ -500,7 +516,25 @@ class Pass {
       }
       contents.set(copy, await content);
     }));
-    return files.map((file) => contents.get(file)!);
+    return contents;
+  }
+
+  /** Describes those of `files` that are not worth a worker's while. */
+  #readHere(files: Opened[]): Map<Opened, FileContent | FilesyncError> {
+    const { fresh } = this.#options;
+    const contents = new Map<Opened, FileContent | FilesyncError>();
+    if (fresh === undefined) return contents;
+    let few = FEW_BYTES;
+    for (const opened of files) {
+      const { size } = opened.file.stat;
+      if (size > LITTLE_BYTES && (size > SMALL_FILE_BYTES || (few -= size) < 0)) continue;
+      try {
+        contents.set(opened, fresh.describe(opened.file));
+      } catch (error) {
+        contents.set(opened, toFilesyncError(`read "${opened.candidate.path}"`, error));
+      }
+    }
+    return contents;
   }
 
   /** Whether a file was the same before and after it was read, or has been restless for too long to wait. */

@@ -16,6 +16,7 @@ import { TreeRoot } from "../files/tree_root.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import type { WatchEvent } from "../watcher/watch_event.ts";
+import { FreshContents } from "./fresh_contents.ts";
 import { type Findings, Inspector } from "./inspector.ts";
 import type { OnPushEvent, PushEvent, PushTotals } from "./push_event.ts";
 import { Sender } from "./sender.ts";
@@ -69,6 +70,7 @@ const POLL_MS = 20;
 export class Pusher implements AsyncDisposable {
   readonly #options: PusherOptions;
   readonly #pool = new DescribePool(DEFAULT_CHUNKING);
+  readonly #fresh = new FreshContents();
   readonly #looking = new Mutex();
   readonly #stop = new AbortController();
   #root: TreeRoot;
@@ -171,6 +173,7 @@ export class Pusher implements AsyncDisposable {
       state,
       clock,
       random,
+      fresh: this.#fresh,
       looking: this.#looking,
       lookAgain: (path) => this.#lookLater([path], stopped),
       onEvent,
@@ -310,6 +313,7 @@ export class Pusher implements AsyncDisposable {
       state,
       rules: this.#rules,
       pool: this.#pool,
+      fresh: this.#fresh,
       clock,
       allowMassDelete,
       onProgress: (progress) => onEvent({ type: "looking", progress: { ...progress } }),

@@ -19,6 +19,7 @@ import type { QueuedAction } from "../queue/action_queue.ts";
 import type { Receiver, ReceiverInfo } from "../transport/receiver.ts";
 import { compareWithReceiver } from "./compare.ts";
 import { type BatchSupply, ContentSupply, type Parcel, REQUEST_BYTES } from "./content_supply.ts";
+import type { FreshContents } from "./fresh_contents.ts";
 import type { OnPushEvent, PushTotals } from "./push_event.ts";
 import { SequenceTracker } from "./sequence_tracker.ts";
 import { SourceChangedError, SourceError } from "./source_reader.ts";
@@ -32,6 +33,8 @@ export interface SenderOptions {
   state: SourceState;
   clock: Clock;
   random: () => number;
+  /** What need not be read again. */
+  fresh?: FreshContents;
   /** Held while the index must stand still. */
   looking: Mutex;
   /** Asks for another look at a path. */
@@ -112,6 +115,7 @@ export class Sender {
       receiver: options.receiver,
       root: options.root,
       index: options.state.index,
+      fresh: options.fresh,
       baseOf: (path) => options.state.baseOf(path),
       onStaged: (bytes, { path }) => {
         this.#totals.sentBytes += bytes;
@@ -175,6 +179,7 @@ export class Sender {
       : [];
     this.#suspects = Math.max(0, this.#suspects - batch.length);
     this.#busy = batch.length > 0 || this.#underWay.size > 0 || this.#mustCompare();
+    if (!this.#busy && queue.size === 0) this.#options.fresh?.clear();
     if (batch.length === 0) return await this.#somethingToDo(changed, signal);
     const work = this.#send(batch, signal)
       // What became of it cannot be recorded: it is sent again, and the receiver knows it by its key.

@@ -91,6 +91,16 @@ export function openContent(
   };
 }
 
+/** The content of a file, `data`, that was read and found to be what it should be. */
+export function contentInMemory(path: TreePath, data: Uint8Array<ArrayBuffer>): SourceContent {
+  return {
+    path,
+    bytes: (start, end) => data.subarray(start, end),
+    piece: (start, { length }) => data.subarray(start, start + length),
+    [Symbol.dispose]: () => {},
+  };
+}
+
 function readFrom(file: OpenFile, into: Uint8Array, at: number, path: TreePath): number {
   try {
     return file.read(into, at);

@@ -66,6 +66,8 @@ export class SourceState implements Disposable {
   readonly #troubled: Set<string>;
   /** Whether any path at the receiver is not ours, because every new path asks. */
   #hasForeign: boolean;
+  /** The paths that may have a base, because every put asks. */
+  readonly #based: Set<string>;
 
   /**
    * Opens the state in `directory`.
@@ -89,6 +91,7 @@ export class SourceState implements Disposable {
       this.index = new TreeIndex(db);
       this.queue = new ActionQueue(db, { clock });
       this.#troubled = new Set(this.problems().map(({ problem }) => problem.path!));
+      this.#based = new Set(this.index.sql("SELECT path FROM bases").all().map(({ path }) => path as string));
       this.#hasForeign = this.index.sql("SELECT 1 FROM foreign_paths LIMIT 1").get() !== undefined;
     } catch (error) {
       this.#lock?.[Symbol.dispose]();
@@ -154,6 +157,7 @@ export class SourceState implements Disposable {
    * something else is recorded there. What was remembered first stays: it has not been replaced yet.
    */
   rememberBase(path: TreePath, { digest, size }: Base): void {
+    this.#based.add(path);
     const manifest = size > SMALL_BASE_BYTES ? this.index.manifestOf(digest) : undefined;
     this.index.sql("INSERT OR IGNORE INTO bases VALUES (?, ?, ?, ?)")
       .run(path, digestToBytes(digest), size, manifest ?? null);
@@ -161,6 +165,7 @@ export class SourceState implements Disposable {
 
   /** What the receiver holds at `path`, as far as it is known. It may have been lost there since. */
   baseOf(path: TreePath): Base | undefined {
+    if (!this.#based.has(path)) return undefined;
     const row = this.index.sql("SELECT digest, size, manifest FROM bases WHERE path = ?").get(path) as
       | { digest: Uint8Array; size: number; manifest: Uint8Array<ArrayBuffer> | null }
       | undefined;
@@ -181,7 +186,7 @@ export class SourceState implements Disposable {
   /** Forgets what the receiver held at `paths`: it holds what was put there. */
   forgetBases(paths: Iterable<TreePath>): void {
     const forget = this.index.sql("DELETE FROM bases WHERE path = ?");
-    for (const path of paths) forget.run(path);
+    for (const path of paths) if (this.#based.delete(path)) forget.run(path);
   }
 
   /** Takes a path for ours, whatever stood there at the receiver. */
