@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import type { PutAction } from "../core/action.ts";
 import { type Chunk, type Manifest, PACKED_CHUNK_BYTES, unpackManifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
@@ -34,6 +35,9 @@ const INLINE_BYTES = 1 << 20;
  * has an empty file, or the same licence.
  */
 const CHEAP_BYTES = 16 << 10;
+
+/** What has no more bytes is never cut. */
+const UNCUT_BYTES = DEFAULT_CHUNKING.sizesFor(0).min;
 
 /** Most contents of a receiver that are remembered instead of asked for. */
 const MOST_HELD = 200_000;
@@ -97,9 +101,7 @@ export class ContentSupply {
       resolve();
     };
     try {
-      const needs = await this.#needsOfWholes(sizes, most);
-      const plans = await this.#plan(batch, needs, most);
-      await this.#askForParts(sizes, needs, plans, most);
+      const { needs, plans } = await this.#ask(batch, sizes, most);
       return new BatchSupply(this.#options, needs, plans, end, (digest) => this.#keepInMind(digest));
     } catch (error) {
       end();
@@ -113,27 +115,46 @@ export class ContentSupply {
     return shared === undefined ? undefined : this.#underWay.get(shared);
   }
 
-  async #needsOfWholes(sizes: ReadonlyMap<Digest, number>, most: number): Promise<Map<Digest, ContentNeed>> {
-    const wholes = [...sizes].map(([digest, size]): ContentOffer => ({ digest, size }));
-    return this.#held === undefined
-      ? await check(this.#options.receiver, wholes, most)
-      : this.#needsByHeart(wholes);
+  /** Finds out what is needed and how it can be told: of small files, most often with one round trip. */
+  async #ask(
+    batch: readonly QueuedAction[],
+    sizes: ReadonlyMap<Digest, number>,
+    most: number,
+  ): Promise<{ needs: Map<Digest, ContentNeed>; plans: Map<Digest, DeltaPlan> }> {
+    const { receiver, baseOf } = this.#options;
+    // When a delta did not work, the content itself is sent.
+    const untried = batch.flatMap(({ action, attempts }) =>
+      action.type === "put" && attempts <= 1 ? [action] : []
+    );
+    const small = receiver.isNear
+      ? []
+      : untried.filter(({ path, size }) => size <= INLINE_BYTES && baseOf(path) !== undefined);
+    const told = new Set(small.map(({ digest }) => digest));
+    // What is to replace something is hardly there: its base is asked for at once.
+    const [needs, plans] = await Promise.all([
+      this.#needsOf(sizes, told, most),
+      this.#planner.plan(small, most),
+    ]);
+    const big = untried.filter(({ digest, size }) => size > INLINE_BYTES && needs.get(digest) === "whole");
+    for (const [digest, plan] of await this.#planner.plan(big, most)) plans.set(digest, plan);
+    for (const digest of plans.keys()) if (needs.get(digest) !== "whole") plans.delete(digest);
+    await this.#askForParts(sizes, needs, plans, most);
+    return { needs, plans };
   }
 
-  /** Plans deltas for what is tried for the first time: when one did not work, the content itself is sent. */
-  #plan(
-    batch: readonly QueuedAction[],
-    needs: ReadonlyMap<Digest, ContentNeed>,
+  /** What is needed of contents: of big ones, and those in `told`, only whether they are there. */
+  async #needsOf(
+    sizes: ReadonlyMap<Digest, number>,
+    told: ReadonlySet<Digest>,
     most: number,
-  ): Promise<Map<Digest, DeltaPlan>> {
-    const { isNear } = this.#options.receiver;
-    const puts = batch.flatMap(({ action, attempts }) =>
-      action.type === "put" && attempts <= 1 && needs.get(action.digest) === "whole" &&
-        (!isNear || action.size > INLINE_BYTES)
-        ? [action]
-        : []
-    );
-    return this.#planner.plan(puts, most);
+  ): Promise<Map<Digest, ContentNeed>> {
+    const { receiver, index } = this.#options;
+    if (this.#held !== undefined) return this.#needsByHeart(sizes.keys());
+    const offers = [...sizes].map(([digest, size]): ContentOffer => {
+      const manifest = size > INLINE_BYTES || told.has(digest) ? [] : manifestOf(index, digest, size);
+      return { digest, size, ...(manifest.length > 1 ? { manifest } : {}) };
+    });
+    return await check(receiver, offers, most);
   }
 
   /** Asks which chunks are lacking of what is not there as a whole, nor told by another content. */
@@ -144,9 +165,9 @@ export class ContentSupply {
     most: number,
   ): Promise<void> {
     const offers = [...sizes].flatMap(([digest, size]): ContentOffer[] => {
-      if (needs.get(digest) === "nothing" || plans.has(digest)) return [];
+      if (needs.get(digest) !== "whole" || plans.has(digest)) return [];
       if (this.#held !== undefined && size <= INLINE_BYTES) return [];
-      const manifest = manifestOf(this.#options.index, digest);
+      const manifest = manifestOf(this.#options.index, digest, size);
       // A small file is its only chunk.
       return manifest.length > 1 ? [{ digest, size, manifest }] : [];
     });
@@ -154,8 +175,10 @@ export class ContentSupply {
   }
 
   /** What a receiver that was empty lacks of whole contents. */
-  #needsByHeart(offers: ContentOffer[]): Map<Digest, ContentNeed> {
-    return new Map(offers.map(({ digest }) => [digest, this.#held!.has(digest) ? "nothing" : "whole"]));
+  #needsByHeart(digests: Iterable<Digest>): Map<Digest, ContentNeed> {
+    const needs = new Map<Digest, ContentNeed>();
+    for (const digest of digests) needs.set(digest, this.#held!.has(digest) ? "nothing" : "whole");
+    return needs;
   }
 
   #keepInMind(digest: Digest): void {
@@ -361,7 +384,9 @@ function openPut(
   return openContent(root(), index, digest, path);
 }
 
-function manifestOf(index: TreeIndex, digest: Digest): Manifest {
+/** The chunks of a content; of one that is too small to be cut, none, when its `size` is given. */
+function manifestOf(index: TreeIndex, digest: Digest, size = Infinity): Manifest {
+  if (size <= UNCUT_BYTES) return [];
   return unpackManifest(index.manifestOf(digest) ?? new Uint8Array());
 }
 
