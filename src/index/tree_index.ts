@@ -157,6 +157,13 @@ export class TreeIndex implements Disposable {
     return row && toEntry(row);
   }
 
+  /** Those of `paths` at which something stands. */
+  knownAmong(paths: readonly TreePath[]): Set<TreePath> {
+    const rows = this.sql("SELECT path FROM entries WHERE path IN (SELECT value FROM json_each(?))")
+      .all(JSON.stringify(paths)) as { path: TreePath }[];
+    return new Set(rows.map(({ path }) => path));
+  }
+
   /** How everything directly in `directory` looked, in no order. */
   children(directory: TreePath): SeenEntry[] {
     return this.#seen("WHERE parent = ?").all(directory).map(toSeenEntry);

@@ -108,6 +108,7 @@ async function prepare(
     action.type === "remove" || action.type === "move" ? [{ at, paths: pathsOf(action) }] : []
   );
   const met = new Set<TreePath>();
+  const known = target.index.knownAmong(batch.actions.map(({ path }) => path));
   const prepared: Prepared[] = [];
   for (const [at, action] of batch.actions.entries()) {
     const metBefore = met.has(action.path);
@@ -119,7 +120,7 @@ async function prepare(
     // What an earlier action may change cannot be judged by what stands there now.
     const changes = metBefore ||
       shuffles.some((s) => s.at < at && s.paths.some((path) => areRelated(path, action.path)));
-    if (!changes && holdsAlready(action, anchor, target.index)) {
+    if (!changes && known.has(action.path) && holdsAlready(action, anchor, target.index)) {
       prepared.push(undefined);
       continue;
     }
@@ -315,18 +316,22 @@ class BatchWork {
       this.#anchor.setAttributes(path, { mode, mtime });
     } else {
       this.#makeParents(path);
-      this.#refuseDirectory(path);
-      this.#anchor.place(content.temp, path);
+      try {
+        this.#anchor.place(content.temp, path);
+      } catch (error) {
+        this.#refuseDirectory(path);
+        throw error;
+      }
       this.#touched.add(parentOf(path));
     }
     this.#record("put", entry, content?.packedManifest);
   }
 
   #directory(entry: Entry & { kind: "directory" }): void {
-    const { path, mtime } = entry;
+    const { path } = entry;
     const mode = permissionBits("directory", entry.mode);
-    const known = this.#index.get(path);
     const stat = this.#anchor.lstat(path);
+    const known = stat && this.#index.get(path);
     if (stat !== undefined && stat.kind !== "directory") throw standsInTheWay(path, stat.kind);
     if (stat === undefined) {
       this.#makeParents(path);
@@ -335,8 +340,9 @@ class BatchWork {
     } else if (known !== undefined && sameEntry(known, { ...entry, mode }) && stat.mode === mode) {
       // Its time may have moved because of what was done inside; `finish` sees to that.
       return void this.#touched.add(path);
+    } else {
+      this.#anchor.setAttributes(path, { mode });
     }
-    this.#anchor.setAttributes(path, { mode, mtime });
     // Not before the end of the batch is its time final: more may be put into it.
     this.#touched.add(path);
     this.#record("directory", { ...entry, mode });
