@@ -1,10 +1,21 @@
 /** What is to be done to a destination tree. @module */
 import type { Digest } from "./digest.ts";
 import type { Entry } from "./entry.ts";
+import type { Expectation } from "./expectation.ts";
 import { areRelated, type TreePath } from "./path.ts";
 
+/** What all actions may have. */
+export interface Guarded {
+  /**
+   * What the planner saw at `path` (of a move: at `from`, and nothing at `path`). The action is only done
+   * while that is so, or when it is done already; else it is a problem with the code `conflict`. With it a
+   * directory is only removed when it is empty.
+   */
+  expected?: Expectation;
+}
+
 /** A file shall stand at `path` with this content. */
-export interface PutAction {
+export interface PutAction extends Guarded {
   type: "put";
   path: TreePath;
   size: number;
@@ -14,7 +25,7 @@ export interface PutAction {
 }
 
 /** A directory shall stand at `path`; its content is left alone. */
-export interface DirectoryAction {
+export interface DirectoryAction extends Guarded {
   type: "directory";
   path: TreePath;
   mtime: number;
@@ -22,7 +33,7 @@ export interface DirectoryAction {
 }
 
 /** A symbolic link shall stand at `path`. */
-export interface SymlinkAction {
+export interface SymlinkAction extends Guarded {
   type: "symlink";
   path: TreePath;
   mtime: number;
@@ -30,13 +41,13 @@ export interface SymlinkAction {
 }
 
 /** Nothing shall stand at `path`; a directory goes with everything the receiver knows below it. */
-export interface RemoveAction {
+export interface RemoveAction extends Guarded {
   type: "remove";
   path: TreePath;
 }
 
 /** What stands at `from` shall stand at `path`, with all that is below it; no content moves. */
-export interface MoveAction {
+export interface MoveAction extends Guarded {
   type: "move";
   path: TreePath;
   from: TreePath;

@@ -71,6 +71,11 @@ export function nameFault(name: string): string | undefined {
   }
 }
 
+/** One spelling for all that a file system without regard to case and Unicode form takes for the same path. */
+export function foldPath(path: TreePath): string {
+  return path.normalize("NFC").toLowerCase().normalize("NFC");
+}
+
 /** The directory that holds `path`; {@linkcode ROOT} for a name at the top. */
 export function parentOf(path: TreePath): TreePath {
   const slash = path.lastIndexOf("/");

@@ -8,7 +8,8 @@ import * as v from "valibot";
 import type { Action } from "./action.ts";
 import type { Entry } from "./entry.ts";
 import { type Digest, isDigest } from "./digest.ts";
-import { FilesyncError } from "./errors.ts";
+import type { Expectation } from "./expectation.ts";
+import { type ErrorCode, FilesyncError } from "./errors.ts";
 import { pathFault, type TreePath } from "./path.ts";
 
 /** The version of the protocol; ends that differ in it refuse each other. */
@@ -50,13 +51,21 @@ export const pathSchema: v.GenericSchema<unknown, TreePath> = v.pipe(
   }),
 );
 
+/** What an action expects at its path. */
+const expected: v.GenericSchema<unknown, Expectation | undefined> = v.optional(v.variant("kind", [
+  v.object({ kind: v.literal("nothing") }),
+  v.object({ kind: v.literal("file"), digest }),
+  v.object({ kind: v.literal("symlink"), target: v.string() }),
+  v.object({ kind: v.literal("directory") }),
+]));
+
 /** One action. */
 export const actionSchema: v.GenericSchema<unknown, Action> = v.variant("type", [
-  v.object({ type: v.literal("put"), path: pathSchema, size, mtime: time, mode, digest }),
-  v.object({ type: v.literal("directory"), path: pathSchema, mtime: time, mode }),
-  v.object({ type: v.literal("symlink"), path: pathSchema, mtime: time, target }),
-  v.object({ type: v.literal("remove"), path: pathSchema }),
-  v.object({ type: v.literal("move"), path: pathSchema, from: pathSchema }),
+  v.object({ type: v.literal("put"), path: pathSchema, size, mtime: time, mode, digest, expected }),
+  v.object({ type: v.literal("directory"), path: pathSchema, mtime: time, mode, expected }),
+  v.object({ type: v.literal("symlink"), path: pathSchema, mtime: time, target, expected }),
+  v.object({ type: v.literal("remove"), path: pathSchema, expected }),
+  v.object({ type: v.literal("move"), path: pathSchema, from: pathSchema, expected }),
 ]);
 
 /** The header of the first frame of a batch; the content of small files follows, one a frame. */
@@ -77,6 +86,9 @@ export const offerHeaderSchema = v.object({ digest, size, chunked: v.boolean() }
 /** The header of a frame that asks for signatures; the packed ranges are the frame's content. */
 export const signatureHeaderSchema = v.object({ content: digest, blockSize: size });
 
+/** The header of a frame that asks for parts of a content; the packed ranges are the frame's content. */
+export const pieceHeaderSchema = v.object({ content: digest });
+
 /** The header of a frame that answers with what is asked of a content, if it is held. */
 export const heldHeaderSchema = v.object({ held: v.boolean() });
 
@@ -89,6 +101,16 @@ export const manifestSchema = v.union([
 
 /** The header of a frame with the packed groups of a manifest. */
 export const groupsHeaderSchema = v.object({ digest, size });
+
+/** A problem; what the code is, is not checked: a newer receiver may know more. */
+const problemSchema = v.object({
+  code: v.custom<ErrorCode>((code) => typeof code === "string"),
+  path: v.exactOptional(v.string()),
+  message: v.string(),
+  hint: v.exactOptional(v.string()),
+  permanent: v.boolean(),
+  retryAfter: v.exactOptional(v.number()),
+});
 
 /** What a client says when it comes. */
 export const helloSchema = v.object({
@@ -105,16 +127,27 @@ export const entrySchema: v.GenericSchema<unknown, Entry> = v.variant("kind", [
   v.object({ kind: v.literal("symlink"), path: pathSchema, mtime: time, target: v.string() }),
 ]);
 
-/** The answer to a hello. */
-export const welcomeSchema = v.object({
-  session: v.pipe(v.string(), v.minLength(1)),
+/** What a receiver says of itself. */
+const receiverInfo = {
   indexId: v.string(),
   sequence: size,
   hasContents: v.boolean(),
   chunking: v.string(),
   maxBatchBytes: v.pipe(size, v.minValue(1)),
   maxBatchItems: v.pipe(size, v.minValue(1)),
-});
+  rootId: v.optional(v.string(), ""),
+  foldsNames: v.optional(v.boolean(), false),
+};
+
+/** The answer to a hello. */
+export const welcomeSchema = v.object({ session: v.pipe(v.string(), v.minLength(1)), ...receiverInfo });
+
+/** One line of the answer of `POST /v1/refresh`: that it goes on, or how it ended. */
+export const refreshLineSchema = v.union([
+  v.strictObject({ going: v.literal(true) }),
+  v.strictObject({ problem: problemSchema }),
+  v.strictObject({ info: v.object({ ...receiverInfo, problems: v.array(problemSchema) }) }),
+]);
 
 /** The body of `POST /v1/move`. */
 export const moveSchema = v.object({ from: pathSchema, to: pathSchema });

@@ -8,7 +8,7 @@
  * @module
  */
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
-import { childOf } from "../core/path.ts";
+import { childOf, parentOf } from "../core/path.ts";
 import { type Anchor, TreeAnchor } from "./anchor.ts";
 import { CheckedDirectories } from "./checked_directories.ts";
 import type { Directories } from "./directories.ts";
@@ -191,4 +191,15 @@ export function cleanTemp(root: TreeRoot): number {
   const left = anchor.list(TEMP_DIRECTORY).map((name) => childOf(TEMP_DIRECTORY, name));
   for (const path of left) anchor.removeFile(path);
   return left.length;
+}
+
+/** Removes the directory of temporary files, and the state directory above it, unless anything is in them. */
+export function removeEmptyTemp(root: TreeRoot): void {
+  using anchor = root.anchor();
+  try {
+    for (const path of [TEMP_DIRECTORY, parentOf(TEMP_DIRECTORY)]) anchor.removeDirectory(path);
+  } catch (error) {
+    // Something is in it, or it may not be removed: it does no harm.
+    if (!(error instanceof FilesyncError)) throw error;
+  }
 }

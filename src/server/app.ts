@@ -15,6 +15,7 @@ import { contentRoutes } from "./content_routes.ts";
 import { deltaRoutes } from "./delta_routes.ts";
 import { entryRoutes } from "./entry_routes.ts";
 import { problemResponse } from "./problem_document.ts";
+import { pullRoutes } from "./pull_routes.ts";
 import { sessionRoutes } from "./session_routes.ts";
 import { type Session, Sessions } from "./sessions.ts";
 import { treeRoutes } from "./tree_routes.ts";
@@ -64,6 +65,7 @@ export function createApp(receiver: Receiver, options: AppOptions): Hono {
   app.route("/v1", sessionRoutes(context));
   app.route("/v1", contentRoutes(context));
   app.route("/v1", deltaRoutes(context));
+  app.route("/v1", pullRoutes(context));
   app.route("/v1", entryRoutes(context));
   app.route("/v1", treeRoutes(context));
   app.notFound((c) =>

@@ -1,10 +1,10 @@
 /** `/v1/signatures`, `/v1/manifests`: what a client must know of old content to send only what has changed in it. @module */
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { unpackRanges } from "../chunking/byte_range.ts";
-import { encodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
 import { manifestSchema, parseWire, signatureHeaderSchema } from "../core/wire.ts";
 import type { SignatureRequest } from "../transport/receiver.ts";
 import type { RouteContext } from "./app.ts";
+import { framed, held } from "./held_frames.ts";
 import { checked } from "./json_body.ts";
 import { limitBody, MAX_FRAMED_BYTES, MAX_JSON_BYTES, readFrames } from "./request_body.ts";
 
@@ -28,13 +28,4 @@ export function deltaRoutes({ receiver }: RouteContext): Hono {
   });
 
   return app;
-}
-
-/** The answer about content that may not be here. */
-function held(content: Uint8Array | undefined) {
-  return { header: { held: content !== undefined }, content: new Uint8Array(content ?? []) };
-}
-
-function framed(c: Context, frames: Frame[]): Response {
-  return c.body(encodeFrames(frames), 200, { "content-type": FRAMES_TYPE });
 }

@@ -1,5 +1,6 @@
 /** Applies a batch of actions to a local tree. The recipe is told in `local_receiver.ts`. @module */
 import { type Action, type MoveAction, pathsOf, type PutAction, type RemoveAction } from "../core/action.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { type Entry, permissionBits, sameEntry } from "../core/entry.ts";
 import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
@@ -21,6 +22,7 @@ import type { TreeIndex } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
 import { buildContent, type BuiltContent } from "./build_content.ts";
 import type { Durability } from "./durability.ts";
+import { isRespelled, requireExpected, type Verified, verifyExpected } from "./expectation.ts";
 import type { ActionResult, Batch, BatchResult } from "./receiver.ts";
 
 /** What a batch is applied to. */
@@ -31,8 +33,7 @@ export interface BatchTarget {
   durability: Durability;
   /** Held by whoever changes the tree. */
   writing: Mutex;
-  /** Milliseconds since the epoch. */
-  now: () => number;
+  clock: Clock;
   /**
    * Told of paths where something else stands than the index says.
    *
@@ -55,9 +56,12 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
   try {
     if (together) await durability.syncAll();
     else await syncContents(batch, prepared);
+    const verified = await verifyExpected(batch.actions, anchor, index, target.clock);
     const answer = await target.writing.run(() =>
       // The same batch may have been sent twice, and the other one have been faster.
-      Promise.resolve(answerTo(batch, index) ?? carryOut(batch, prepared, anchor, target, together))
+      Promise.resolve(
+        answerTo(batch, index) ?? carryOut(batch, { prepared, verified }, anchor, target, together),
+      )
     );
     return together ? await whenDurable(answer, batch, target) : answer;
   } finally {
@@ -179,13 +183,13 @@ const TREE_DIFFERS = new Set<ErrorCode>(["conflict", "exists-unknown", "not-foun
  */
 function carryOut(
   batch: Batch,
-  prepared: Prepared[],
+  { prepared, verified }: { prepared: Prepared[]; verified: Verified },
   anchor: Anchor,
   target: BatchTarget,
   syncedLater: boolean,
 ): BatchResult {
   const { index, staging } = target;
-  const work = new BatchWork(anchor, target);
+  const work = new BatchWork(anchor, target, verified);
   const answer = index.transaction(() => {
     const before = index.sequence;
     const results = batch.actions.map((action, at): ActionResult => {
@@ -206,7 +210,7 @@ function carryOut(
     // What failed for now shall be tried again, not answered from memory.
     if (results.every((result) => result.done)) {
       index.sql("INSERT OR REPLACE INTO answers (key, answer, time) VALUES (?, ?, ?)")
-        .run(batch.key, JSON.stringify(answer), target.now());
+        .run(batch.key, JSON.stringify(answer), target.clock.now());
     }
     return answer;
   }, { syncedLater });
@@ -228,15 +232,17 @@ class BatchWork {
   readonly #anchor: Anchor;
   readonly #index: TreeIndex;
   readonly #now: () => number;
+  readonly #verified: Verified;
   readonly #onStale: (path: TreePath) => void;
   readonly #touched = new Set<TreePath>();
   /** Directories made writable for a moment, with the mode they had. */
   readonly #unlocked = new Map<TreePath, number>();
 
-  constructor(anchor: Anchor, { index, now, onStale }: BatchTarget) {
+  constructor(anchor: Anchor, { index, clock, onStale }: BatchTarget, verified: Verified) {
     this.#anchor = anchor;
     this.#index = index;
-    this.#now = now;
+    this.#now = () => clock.now();
+    this.#verified = verified;
     this.#onStale = onStale;
   }
 
@@ -253,6 +259,7 @@ class BatchWork {
   }
 
   #carryOut(action: Action, content: BuiltContent | undefined): void {
+    requireExpected(action, this.#anchor, this.#index, this.#verified);
     switch (action.type) {
       case "put":
         return this.#put(action, content);
@@ -410,7 +417,8 @@ class BatchWork {
     return left;
   }
 
-  #move({ from, path }: MoveAction): void {
+  #move(action: MoveAction): void {
+    const { from, path } = action;
     const stat = this.#anchor.lstat(from);
     const entry = this.#index.get(from);
     if (stat === undefined || entry === undefined) {
@@ -431,7 +439,10 @@ class BatchWork {
       });
     }
     this.#makeParents(path);
-    if (this.#anchor.lstat(path)?.kind === "directory" && this.#anchor.list(path).length > 0) {
+    const there = this.#anchor.lstat(path);
+    if (
+      there?.kind === "directory" && !isRespelled(action, stat, there) && this.#anchor.list(path).length > 0
+    ) {
       throw standsInTheWay(path, "directory");
     }
     this.#anchor.rename(from, path);

@@ -2,8 +2,7 @@
 import { deadline } from "@std/async";
 import * as v from "valibot";
 import { packRanges } from "../chunking/byte_range.ts";
-import { packManifest } from "../core/chunk.ts";
-import type { Chunk } from "../core/chunk.ts";
+import { type Chunk, type Manifest, packManifest, unpackManifest } from "../core/chunk.ts";
 import type { Entry } from "../core/entry.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { decodeFrames, encodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
@@ -18,6 +17,7 @@ import {
   LINES_TYPE,
   PROBLEM_TYPE,
   PROTOCOL,
+  refreshLineSchema,
   SESSION_HEADER,
   TIMING_HEADER,
   welcomeSchema,
@@ -33,8 +33,10 @@ import type {
   GroupedManifest,
   HistoryQuery,
   HistoryRecord,
+  PieceRequest,
   Receiver,
   ReceiverInfo,
+  RefreshedInfo,
   SignatureRequest,
 } from "./receiver.ts";
 
@@ -105,19 +107,14 @@ export class HttpReceiver implements Receiver {
     return info;
   }
 
-  async *tree(): AsyncGenerator<Entry> {
-    const response = await this.#request("v1/tree", { accept: LINES_TYPE, endless: true });
-    await this.#expect(response, LINES_TYPE);
-    const decoder = new TextDecoder();
-    let rest = "";
-    for await (const piece of this.#pieces(response)) {
-      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) {
-        // An empty line says that all has been sent: a list that was cut must not pass for a tree.
-        if (line === "") return;
-        yield this.#parse(entrySchema, line, response);
-      }
+  tree(): AsyncGenerator<Entry> {
+    return this.#lines(entrySchema, "v1/tree", {});
+  }
+
+  async refresh(): Promise<RefreshedInfo> {
+    for await (const line of this.#lines(refreshLineSchema, "v1/refresh", { method: "POST" })) {
+      if ("problem" in line) throw errorOf(line.problem);
+      if ("info" in line) return line.info;
     }
     throw this.#cutShort();
   }
@@ -171,6 +168,30 @@ export class HttpReceiver implements Receiver {
     return header.held ? content : undefined;
   }
 
+  async manifest(content: Digest): Promise<Manifest | undefined> {
+    const [{ header, content: packed }] = await this.#frames(
+      heldHeaderSchema,
+      1,
+      `v1/manifests/${content}`,
+      {},
+    );
+    return header.held ? unpackManifest(packed) : undefined;
+  }
+
+  async pieces(requests: PieceRequest[]): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
+    const frames = requests.map(({ content, ranges }): Frame => ({
+      header: { content },
+      content: packRanges(ranges),
+    }));
+    const answers = await this.#frames(
+      heldHeaderSchema,
+      requests.length,
+      "v1/pieces",
+      framed("POST", frames),
+    );
+    return answers.map(({ header, content }) => header.held ? content : undefined);
+  }
+
   async apply({ key, actions, contents, deltas }: Batch): Promise<BatchResult> {
     const frames: Frame[] = [{ header: { key, actions }, content: new Uint8Array() }];
     for (const [digest, content] of contents) frames.push({ header: { digest }, content });
@@ -214,6 +235,28 @@ export class HttpReceiver implements Receiver {
       throw this.#cutShort(error);
     }
     return this.#parse(schema, text, response);
+  }
+
+  /** The values of an answer with one a line. */
+  async *#lines<T>(
+    schema: v.GenericSchema<unknown, T>,
+    path: string,
+    request: RequestOptions,
+  ): AsyncGenerator<T> {
+    const response = await this.#request(path, { ...request, accept: LINES_TYPE, endless: true });
+    await this.#expect(response, LINES_TYPE);
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const piece of this.#pieces(response)) {
+      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        // An empty line says that all has been sent: a list that was cut must not pass for a tree.
+        if (line === "") return;
+        yield this.#parse(schema, line, response);
+      }
+    }
+    throw this.#cutShort();
   }
 
   /** The frames of an answer that must have `count` of them. */

@@ -58,6 +58,9 @@ const QUESTIONS: Record<string, (receiver: Receiver) => Promise<unknown>> = {
     receiver.signatures([{ content: sha256(new Uint8Array()), ranges: [], blockSize: 512 }]),
   manifestGroups: (receiver) => receiver.manifestGroups({ path: parsePath("a") }),
   groupChunks: (receiver) => receiver.groupChunks(sha256(new Uint8Array()), [0]),
+  refresh: (receiver) => receiver.refresh(),
+  manifest: (receiver) => receiver.manifest(sha256(new Uint8Array())),
+  pieces: (receiver) => receiver.pieces([{ content: sha256(new Uint8Array()), ranges: [] }]),
   read: async (receiver) => await new Response(await receiver.read(parsePath("a"))).bytes(),
   history: (receiver) => receiver.history({}),
 };
@@ -106,6 +109,24 @@ Deno.test("HttpReceiver refuses answers that are not as many as were asked for",
   }
   await failureOf(() => stage(clientOf(() => json({ staged: 0 }))));
   assertEquals(await check(clientOf(() => json({ needs: [[[1, 3], [5, 6]]] }))), [[1, 2, 5]]);
+});
+
+Deno.test("refresh() waits as long as it goes on, and gives what it ended with", async () => {
+  const lines = (...values: object[]) =>
+    new Response(`${values.map((value) => `${JSON.stringify(value)}\n`).join("")}\n`, {
+      headers: { "content-type": LINES_TYPE },
+    });
+  const { session: _, ...info } = { ...welcome, rootId: "r", foldsNames: true, problems: [] };
+  assertEquals(await clientOf(() => lines({ going: true }, { going: true }, { info })).refresh(), info);
+  const problem = {
+    code: "brake",
+    message: "Cannot look: it is gone",
+    hint: "Put it back",
+    permanent: false,
+  };
+  const error = await failureOf(() => clientOf(() => lines({ going: true }, { problem })).refresh());
+  assertEquals([error.code, error.message, error.hint], [problem.code, problem.message, problem.hint]);
+  assertEquals((await failureOf(() => clientOf(() => lines({ going: true })).refresh())).code, "unreachable");
 });
 
 Deno.test("tree() fails when the list was cut, wherever that was", async () => {
@@ -207,7 +228,7 @@ Deno.test("HttpReceiver names itself, and its session once it has one", async ()
     return request.url.endsWith("/sessions") ? json(welcome) : json({ records: [] });
   }, { token: "t", client: "me@here:/x", version: "9" });
   const { session: _, ...info } = welcome;
-  assertEquals(await receiver.open(), info);
+  assertEquals(await receiver.open(), { ...info, rootId: "", foldsNames: false });
   await receiver.history({ under: parsePath("a&b c"), before: 3, limit: 2 });
   assertEquals(await seen[0].json(), { protocol: 1, client: "me@here:/x", version: "9" });
   assertEquals(seen.map(({ headers }) => headers.get("authorization")), ["Bearer t", "Bearer t"]);

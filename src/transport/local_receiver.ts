@@ -13,15 +13,16 @@
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { DescribePool } from "../chunking/describe_pool.ts";
 import { groupsOf, packGroupChunks, packGroups } from "../chunking/manifest_groups.ts";
-import { type Chunk, packManifest } from "../core/chunk.ts";
+import { type Chunk, type Manifest, packManifest, unpackManifest } from "../core/chunk.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { openDatabase } from "../database/open.ts";
-import { lockState } from "../database/lock.ts";
-import { cleanTemp, TreeRoot } from "../files/tree_root.ts";
+import { LOCK_FILE, lockState } from "../database/lock.ts";
+import { foldsNames } from "../files/folds_names.ts";
+import { cleanTemp, removeEmptyTemp, TreeRoot } from "../files/tree_root.ts";
 import { refresh, type RefreshProgress, type RefreshResult } from "../index/refresh.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { Staging } from "../index/staging.ts";
@@ -38,10 +39,13 @@ import type {
   GroupedManifest,
   HistoryQuery,
   HistoryRecord,
+  PieceRequest,
   Receiver,
   ReceiverInfo,
+  RefreshedInfo,
   SignatureRequest,
 } from "./receiver.ts";
+import { checkPieceRequests, readPieces } from "./read_pieces.ts";
 import { checkSignatureRequests, signContent } from "./sign_content.ts";
 
 /** Most bytes of content in one call. */
@@ -58,6 +62,11 @@ const READY_SOON_MS = 1_000;
 /** Settings of {@linkcode LocalReceiver}. */
 export interface LocalReceiverOptions {
   clock: Clock;
+  /**
+   * Where index, lock and staged chunks are kept. Elsewhere than in the tree, nothing of ours stays in it:
+   * only what is being written is in its `.filesync/tmp` meanwhile. @default `.filesync` in the tree.
+   */
+  state?: string;
   /** Told how far the index is with reading the tree at the start. */
   onProgress?: (progress: RefreshProgress) => void;
 }
@@ -78,6 +87,10 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   readonly #writing = new Mutex();
   readonly #applying = new Set<Promise<BatchResult>>();
   readonly #closing = new AbortController();
+  /** Whether anything of ours is to be gone from the tree in the end. */
+  readonly #leavesNothing: boolean;
+  /** A look at the tree that has not begun yet: whoever asks now is in time for it. */
+  #nextRefresh: Promise<RefreshResult> | undefined;
   #progress: RefreshProgress | undefined = { seen: 0, read: 0, readBytes: 0 };
 
   /**
@@ -86,13 +99,18 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
    * @throws {FilesyncError} When the directory is missing or not one, cannot be written, or is
    * being served already.
    */
-  constructor(directory: string, { clock, onProgress }: LocalReceiverOptions) {
+  constructor(directory: string, { clock, onProgress, state: ownState }: LocalReceiverOptions) {
     this.#clock = clock;
+    this.#leavesNothing = ownState !== undefined;
     const resources = new DisposableStack();
     try {
       this.root = resources.use(TreeRoot.open(directory));
-      const state = `${this.root.path}/${STATE_DIRECTORY}`;
-      resources.use(lockState(state, `the directory "${this.root.path}"`));
+      const inTree = `${this.root.path}/${STATE_DIRECTORY}`;
+      const state = ownState ?? inTree;
+      const what = `the directory "${this.root.path}"`;
+      resources.use(lockState(state, what));
+      // Whoever serves it has its state in the tree.
+      if (state !== inTree && isFile(`${inTree}/${LOCK_FILE}`)) resources.use(lockState(inTree, what));
       cleanTemp(this.root);
       this.#durability = new Durability(this.root);
       this.#index = resources.use(
@@ -106,17 +124,10 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       throw error;
     }
     this.#resources = resources;
-    this.ready = this.#writing.run(() =>
-      refresh(this.root, this.#index, {
-        clock,
-        pool: this.#pool,
-        signal: this.#closing.signal,
-        onProgress: (progress) => {
-          this.#progress = { ...progress };
-          onProgress?.(progress);
-        },
-      })
-    );
+    this.ready = this.#refresh((progress) => {
+      this.#progress = { ...progress };
+      onProgress?.(progress);
+    });
     this.ready.then(() => this.#progress = undefined, () => {});
   }
 
@@ -128,14 +139,12 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   async open(): Promise<ReceiverInfo> {
     // Most trees are read sooner than a client would come again.
     if (this.#progress !== undefined) await this.#readySoon();
-    return await this.#whenReady(() => ({
-      indexId: this.#index.id,
-      sequence: this.#index.sequence,
-      hasContents: this.#index.hasContents,
-      chunking: DEFAULT_CHUNKING.name,
-      maxBatchBytes: MAX_BATCH_BYTES,
-      maxBatchItems: MAX_BATCH_ITEMS,
-    }));
+    return await this.#whenReady(() => this.#info());
+  }
+
+  async refresh(): Promise<RefreshedInfo> {
+    const { problems } = await (this.#progress === undefined ? this.#refreshAgain() : this.ready);
+    return { ...this.#info(), problems };
   }
 
   async *tree(): AsyncGenerator<Entry> {
@@ -194,6 +203,23 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     });
   }
 
+  manifest(content: Digest): Promise<Manifest | undefined> {
+    return this.#whenReady(() => {
+      const packed = this.#index.manifestOf(content);
+      return packed && unpackManifest(packed);
+    });
+  }
+
+  pieces(requests: PieceRequest[]): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
+    return this.#whenReady(() => {
+      refuseTooMany(requests, "contents");
+      refuseTooMany(requests.flatMap(({ ranges }) => ranges), "ranges");
+      checkPieceRequests(requests, MAX_BATCH_BYTES);
+      using anchor = this.root.anchor();
+      return requests.map((request) => readPieces(request, anchor, this.#index));
+    });
+  }
+
   async apply(batch: Batch): Promise<BatchResult> {
     await this.#whenReady(() => refuseTooMany(batch.actions, "actions"));
     const stale = new Set<TreePath>();
@@ -203,7 +229,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       staging: this.#staging,
       durability: this.#durability,
       writing: this.#writing,
-      now: () => this.#clock.now(),
+      clock: this.#clock,
       onStale: (path, content) => {
         const entry = this.#index.get(path);
         if (content === undefined || (entry?.kind === "file" && entry.digest === content)) stale.add(path);
@@ -272,6 +298,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     this.#closing.abort();
     await Promise.allSettled(this.#applying);
     await this.#writing.run(() => Promise.resolve());
+    if (this.#leavesNothing) removeEmptyTemp(this.root);
     this.#resources.dispose();
   }
 
@@ -315,10 +342,38 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
         this.#index.record({ time: this.#clock.now(), what: "found-gone", path });
       }
     });
-    void this.#writing.run(() =>
-      refresh(this.root, this.#index, { clock: this.#clock, pool: this.#pool, signal: this.#closing.signal })
-    )
-      .catch(() => {});
+    this.#refresh().catch(() => {});
+  }
+
+  #info(): ReceiverInfo {
+    return {
+      indexId: this.#index.id,
+      sequence: this.#index.sequence,
+      hasContents: this.#index.hasContents,
+      chunking: DEFAULT_CHUNKING.name,
+      maxBatchBytes: MAX_BATCH_BYTES,
+      maxBatchItems: MAX_BATCH_ITEMS,
+      rootId: `${this.root.dev}:${this.root.ino}`,
+      foldsNames: foldsNames(this.root),
+    };
+  }
+
+  /** Brings the index up to date, when nobody else changes the tree. */
+  #refresh(onProgress?: (progress: RefreshProgress) => void): Promise<RefreshResult> {
+    return this.#writing.run(() => this.#look(onProgress));
+  }
+
+  #refreshAgain(): Promise<RefreshResult> {
+    return this.#nextRefresh ??= this.#writing.run(async () => {
+      this.#nextRefresh = undefined;
+      if (!this.root.isInPlace()) throw notInPlace(this.root.path);
+      return await this.#look();
+    });
+  }
+
+  #look(onProgress?: (progress: RefreshProgress) => void): Promise<RefreshResult> {
+    const { signal } = this.#closing;
+    return refresh(this.root, this.#index, { clock: this.#clock, pool: this.#pool, signal, onProgress });
   }
 
   // deno-lint-ignore require-await
@@ -331,6 +386,23 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       hint: "It will be ready by itself",
       retryAfter: 1_000,
     });
+  }
+}
+
+function notInPlace(path: string): FilesyncError {
+  return new FilesyncError({
+    code: "brake",
+    operation: `look at "${path}"`,
+    reason: "it was removed, unmounted or replaced since it was opened",
+    hint: "Put it back, or mount it; nothing is removed anywhere because of it",
+  });
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch {
+    return false;
   }
 }
 

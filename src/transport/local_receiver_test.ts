@@ -236,3 +236,47 @@ function mountTmpfs(directory: string, size: string): Disposable | undefined {
   }
   return { [Symbol.dispose]: () => assert(run("umount", directory), `Cannot unmount ${directory}`) };
 }
+
+Deno.test("LocalReceiver with its state elsewhere leaves nothing of ours in the tree", async () => {
+  using temp = new TempDirectory();
+  const [tree, state] = [temp.directory("tree"), `${temp.path}/state`];
+  makeTree(tree, { a: "a" });
+  const first = new LocalReceiver(tree, { clock: systemClock, state });
+  const { indexId } = await first.refresh();
+  assertEquals([...Deno.readDirSync(tree)].length, 1);
+  assertEquals(await put(first, "b", randomBytes(1, 10)), { done: true });
+  const twice = assertThrows(() => new LocalReceiver(tree, { clock: systemClock, state }), FilesyncError);
+  assertEquals((twice as FilesyncError).code, "locked");
+  await first.close();
+  assertEquals([...Deno.readDirSync(tree)].map(({ name }) => name).sort(), ["a", "b"]);
+  await using second = new LocalReceiver(tree, { clock: systemClock, state });
+  assertEquals((await second.refresh()).indexId, indexId);
+});
+
+Deno.test("LocalReceiver with its state elsewhere keeps off a tree that is served", async () => {
+  using temp = new TempDirectory();
+  const [tree, state] = [temp.directory("tree"), `${temp.path}/state`];
+  const served = new LocalReceiver(tree, { clock: systemClock });
+  await served.ready;
+  const open = () => new LocalReceiver(tree, { clock: systemClock, state });
+  assertEquals((assertThrows(open, FilesyncError) as FilesyncError).code, "locked");
+  await served.close();
+  await open().close();
+  assert([...Deno.readDirSync(`${tree}/.filesync`)].length > 0, "what is not of this one stays");
+});
+
+Deno.test("refresh() brakes when another directory stands at the path, or none", async () => {
+  using temp = new TempDirectory();
+  const tree = temp.directory("tree");
+  makeTree(tree, { a: "a" });
+  await using receiver = new LocalReceiver(tree, { clock: systemClock });
+  await receiver.ready;
+  Deno.renameSync(tree, `${tree}-away`);
+  const refreshed = () => receiver.refresh();
+  assertEquals((await assertRejects(refreshed, FilesyncError) as FilesyncError).code, "brake");
+  Deno.mkdirSync(tree);
+  assertEquals((await assertRejects(refreshed, FilesyncError) as FilesyncError).code, "brake");
+  Deno.removeSync(tree);
+  Deno.renameSync(`${tree}-away`, tree);
+  assertEquals((await receiver.refresh()).hasContents, true);
+});

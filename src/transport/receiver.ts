@@ -27,6 +27,26 @@ export interface ReceiverInfo {
   maxBatchBytes: number;
   /** Most actions, offers, chunks, or ranges and groups asked for, in one call. */
   maxBatchItems: number;
+  /** Names the directory itself, so that another one at its place is told from it; empty when that is not known. */
+  rootId: string;
+  /** Whether names that differ only by case or by their Unicode form are one name there. */
+  foldsNames: boolean;
+}
+
+/** What a receiver says after it has looked at its tree again. */
+export interface RefreshedInfo extends ReceiverInfo {
+  /**
+   * What could not be looked at: of each path in it, and of all that is below, it is not known what
+   * stands there; what the index says of it is of an earlier look.
+   */
+  problems: Problem[];
+}
+
+/** Parts of a content. */
+export interface PieceRequest {
+  content: Digest;
+  /** In any order. */
+  ranges: ByteRange[];
 }
 
 /** Content that a client has and the receiver may lack. */
@@ -132,7 +152,13 @@ export interface Receiver {
   readonly isNear: boolean;
   /** Says who it is; fails with `indexing` while the tree is still being read. */
   open(): Promise<ReceiverInfo>;
-  /** Every entry of the tree, parents before their content. */
+  /**
+   * Looks at the tree again and says who it is, with the sequence after that. The look begins after the
+   * call, or when the receiver was opened; callers at the same time share one. Fails with `brake` when
+   * the directory is not where it was opened any more, or another stands there.
+   */
+  refresh(): Promise<RefreshedInfo>;
+  /** Every entry of the tree, by their paths in the order of code points: parents before their content. */
   tree(): AsyncIterable<Entry>;
   /** What stands at `path`, as far as the receiver knows. */
   entry(path: TreePath): Promise<Entry | undefined>;
@@ -159,6 +185,15 @@ export interface Receiver {
    * `rebuildOutline`; `undefined` when the content is not here.
    */
   groupChunks(content: Digest, groups: number[]): Promise<Uint8Array | undefined>;
+  /** The chunks of a content, cut by the algorithm it names; `undefined` when the content is not here. */
+  manifest(content: Digest): Promise<Manifest | undefined>;
+  /**
+   * Parts of contents: for each request the bytes of its ranges, one after the other, or `undefined` when
+   * the content is not here as it was recorded. Whoever takes them verifies them: a file that was changed
+   * without a trace looks as recorded. Fails with `too-large` when the ranges have more than
+   * `maxBatchBytes`, with `bad-range` when one ends beyond its content.
+   */
+  pieces(requests: PieceRequest[]): Promise<(Uint8Array<ArrayBuffer> | undefined)[]>;
   /**
    * Applies actions in order and answers for each. When it returns, every action done is
    * durable and whole. A problem with one action does not stop the others.

@@ -27,7 +27,9 @@ import type { Action, PutAction } from "../core/action.ts";
 import { type Chunk, packManifest, unpackManifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
+import { systemClock } from "../core/clock.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
+import { expectationOf } from "../core/expectation.ts";
 import { parsePath, STATE_DIRECTORY } from "../core/path.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import { type BatchResult, type ContentOffer, MAX_SIGNED_BYTES, type Receiver } from "./receiver.ts";
@@ -773,6 +775,180 @@ export function receiverContract(name: string, open: () => Promise<ReceiverSubje
     await assertFails(() => receiver.groupChunks(digest, new Array(maxBatchItems + 1).fill(0)), "too-large");
   });
 
+  contract("manifest() tells the chunks of a content", async ({ receiver }) => {
+    const content = noise(20, 300_000);
+    const { offer, digest } = offerOf(content);
+    await push(receiver, "big", content);
+    await done(receiver, [putAction("small", "x"), putAction("empty", "")], ["x", ""]);
+    assertEquals(await receiver.manifest(digest), offer.manifest);
+    assertEquals(await receiver.manifest(digestOf("x")), [{ digest: digestOf("x"), length: 1 }]);
+    assertEquals(await receiver.manifest(digestOf("")), []);
+    assertEquals(await receiver.manifest(digestOf("nowhere")), undefined);
+  });
+
+  contract("pieces() gives parts of contents, in the order of the ranges", async ({ receiver }) => {
+    const content = noise(21, 300_000);
+    await push(receiver, "big", content);
+    await done(receiver, [putAction("small", "x"), putAction("empty", "")], ["x", ""]);
+    const ranges = [{ start: 200_001, end: 300_000 }, { start: 0, end: 7 }, { start: 9, end: 9 }];
+    assertEquals(
+      await receiver.pieces([
+        { content: digestOf(content), ranges },
+        { content: digestOf("nowhere"), ranges },
+        { content: digestOf("x"), ranges: [{ start: 0, end: 1 }] },
+        { content: digestOf(""), ranges: [{ start: 0, end: 0 }] },
+      ]),
+      [joined(content.slice(200_001), content.slice(0, 7)), undefined, bytesOf("x"), bytesOf("")],
+    );
+    assertEquals(await receiver.pieces([]), []);
+  });
+
+  contract("pieces() refuses what cannot be, and more than it takes", async ({ receiver }) => {
+    await done(receiver, [putAction("a", "abc")], ["abc"]);
+    const { maxBatchBytes, maxBatchItems } = await receiver.open();
+    const request = (end: number) => ({ content: digestOf("abc"), ranges: [{ start: 0, end }] });
+    const many = Array.from({ length: maxBatchItems + 1 }, () => request(1));
+    await assertFails(() => receiver.pieces([request(4)]), "bad-range");
+    await assertFails(() => receiver.pieces([request(maxBatchBytes), request(1)]), "too-large");
+    await assertFails(() => receiver.pieces(many), "too-large");
+    assertEquals((await receiver.pieces(many.slice(1))).length, maxBatchItems);
+  });
+
+  contract("pieces() has none of content that was changed behind its back", async (subject) => {
+    const { receiver, directory } = subject;
+    for (const change of ["truncated", "removed", "replaced by a link"]) {
+      await done(receiver, [putAction(change, `true ${change}`)], [`true ${change}`]);
+      spoil(`${directory}/${change}`, change);
+      const request = { content: digestOf(`true ${change}`), ranges: [{ start: 0, end: 2 }] };
+      assertEquals(await receiver.pieces([request]), [undefined], change);
+    }
+  });
+
+  contract("refresh() finds what was changed behind its back, and counts it", async (subject) => {
+    const { receiver, directory } = subject;
+    await done(receiver, [putAction("a", "x"), putAction("b", "y"), directoryAction("d")], ["x", "y"]);
+    const { problems: none, ...before } = await receiver.refresh();
+    assertEquals([none, before], [[], await receiver.open()]);
+    assertNotEquals(before.rootId, "");
+    Deno.writeTextFileSync(`${directory}/a`, "edited");
+    Deno.removeSync(`${directory}/b`);
+    Deno.mkdirSync(`${directory}/d/new`);
+    const { problems, ...after } = await receiver.refresh();
+    assertEquals([problems, after], [[], await receiver.open()]);
+    assertGreater(after.sequence, before.sequence);
+    assertEquals((await entries(receiver)).map(({ path }) => path as string), ["a", "d", "d/new"]);
+    await assertTreeIsOnDisk(subject);
+  });
+
+  contract("refresh() tells what it could not look at, and judges nothing of it", async (subject) => {
+    const { receiver, directory } = subject;
+    // Root may read everything, so it is a name that no path can have.
+    await done(receiver, [putAction("d/f", "x")], ["x"]);
+    Deno.mkdirSync(`${directory}/d/.FileSync`);
+    const { problems } = await receiver.refresh();
+    assertEquals(problems.map(({ path, code }) => [path, code]), [["d/.FileSync", "bad-path"]]);
+    assertEquals((await entries(receiver)).map(({ path }) => path as string), ["d", "d/f"]);
+  });
+
+  contract("refresh() is shared by those who ask at the same time", async ({ receiver }) => {
+    const all = await Promise.all(Array.from({ length: 20 }, () => receiver.refresh()));
+    for (const info of all) assertEquals(info, all[0]);
+  });
+
+  contract("apply() does what it should where it finds what it expects", async (subject) => {
+    const { receiver } = subject;
+    await done(receiver, [
+      putAction("f", "old"),
+      symlinkAction("l", "f"),
+      directoryAction("d"),
+      putAction("d/in", "in"),
+      putAction("g", "gone"),
+      putAction("m", "moved"),
+    ], ["old", "in", "gone", "moved"]);
+    const actions = [
+      expecting(putAction("f", "new"), fileEntry("f", "old")),
+      expecting(putAction("n", "new"), undefined),
+      expecting(symlinkAction("l", "n"), symlinkEntry("l", "f")),
+      expecting(moveAction("m", "e/m"), fileEntry("m", "moved")),
+      expecting(removeAction("g"), fileEntry("g", "gone")),
+      expecting(removeAction("d/in"), fileEntry("d/in", "in")),
+      expecting(removeAction("d"), directoryEntry("d")),
+      expecting(directoryAction("d2"), undefined),
+    ];
+    await done(receiver, actions, ["new"]);
+    assertEquals((await entries(receiver)).map(({ path }) => path as string), [
+      "d2",
+      "e",
+      "e/m",
+      "f",
+      "l",
+      "n",
+    ]);
+    await assertTreeIsOnDisk(subject);
+    // Done already is as good: the answer may have been lost. A move cannot be told from another one.
+    const again = actions.filter(({ type }) => type !== "move");
+    const { before, after } = await done(receiver, again, ["new"]);
+    assertEquals(after, before);
+  });
+
+  contract(
+    "apply() leaves alone what is not what it expects, on the disk or in the index",
+    async (subject) => {
+      const { receiver, directory } = subject;
+      await done(receiver, [
+        putAction("edited", "old"),
+        putAction("racy", "old"),
+        putAction("gone", "old"),
+        putAction("kept", "kept"),
+        symlinkAction("link", "kept"),
+        directoryAction("full"),
+      ], ["old", "kept"]);
+      Deno.writeTextFileSync(`${directory}/edited`, "edited by somebody");
+      // Of the same length, and as fast as can be.
+      Deno.writeTextFileSync(`${directory}/racy`, "OLD");
+      Deno.removeSync(`${directory}/gone`);
+      Deno.writeTextFileSync(`${directory}/appeared`, "somebody's");
+      Deno.removeSync(`${directory}/link`);
+      Deno.symlinkSync("edited", `${directory}/link`);
+      Deno.writeTextFileSync(`${directory}/full/f`, "somebody's");
+      await assertOutcomesWith(receiver, ["new"], [
+        [expecting(putAction("edited", "new"), fileEntry("edited", "old")), "conflict"],
+        [expecting(removeAction("edited"), fileEntry("edited", "old")), "conflict"],
+        [expecting(moveAction("edited", "to"), fileEntry("edited", "old")), "conflict"],
+        [expecting(putAction("racy", "new"), fileEntry("racy", "old")), "conflict"],
+        [expecting(putAction("gone", "new"), fileEntry("gone", "old")), "conflict"],
+        [expecting(putAction("appeared", "new"), undefined), "conflict"],
+        [expecting(symlinkAction("appeared", "new"), undefined), "conflict"],
+        [expecting(directoryAction("appeared"), undefined), "conflict"],
+        [expecting(moveAction("kept", "appeared"), fileEntry("kept", "kept")), "conflict"],
+        [expecting(symlinkAction("link", "new"), symlinkEntry("link", "kept")), "conflict"],
+        [expecting(removeAction("link"), symlinkEntry("link", "kept")), "conflict"],
+        [expecting(removeAction("full"), directoryEntry("full")), "conflict"],
+        [expecting(removeAction("full"), fileEntry("full", "x")), "conflict"],
+        [expecting(putAction("kept", "new"), fileEntry("kept", "other")), "conflict"],
+      ]);
+      await receiver.refresh();
+      await assertTreeIsOnDisk(subject);
+      const now = (path: string) => Deno.readTextFileSync(`${directory}/${path}`);
+      assertEquals(["edited", "racy", "appeared", "full/f", "kept"].map(now), [
+        "edited by somebody",
+        "OLD",
+        "somebody's",
+        "somebody's",
+        "kept",
+      ]);
+    },
+  );
+
+  contract("apply() replaces what was put a moment ago, as what it is", async ({ receiver }) => {
+    // Its time is now: a look cannot tell that nobody has written to it since.
+    const mtime = systemClock.now();
+    for (let i = 0; i < 3; i++) {
+      const before = i === 0 ? undefined : fileEntry("a", String(i - 1));
+      await done(receiver, [expecting(putAction("a", String(i), { mtime }), before)], [String(i)]);
+    }
+  });
+
   contract("apply() makes content from a delta, in place, elsewhere, at many paths", async (subject) => {
     const { receiver, directory } = subject;
     const old = noise(13, 5_000_000);
@@ -887,6 +1063,19 @@ function removeAction(path: string): Action {
 
 function moveAction(from: string, path: string): Action {
   return { type: "move", from: parsePath(from), path: parsePath(path) };
+}
+
+function directoryEntry(path: string): Entry {
+  return { kind: "directory", path: parsePath(path), mode: 0o755, mtime: TIME };
+}
+
+function symlinkEntry(path: string, target: string): Entry {
+  return { kind: "symlink", path: parsePath(path), mtime: TIME, target };
+}
+
+/** The action, to be done only while `entry`, or nothing, stands where it is to be done. */
+function expecting(action: Action, entry: Entry | undefined): Action {
+  return { ...action, expected: expectationOf(entry) };
 }
 
 function fileEntry(path: string, content: Content, attributes?: Attributes): Entry {
@@ -1019,8 +1208,17 @@ async function entries(receiver: Receiver): Promise<Entry[]> {
 // Judging
 
 /** Applies actions, each with the code of the problem that it must have, or `undefined`; gives the problems. */
-async function assertOutcomes(receiver: Receiver, expected: [Action, ErrorCode | undefined][]) {
-  const { result } = await apply(receiver, expected.map(([action]) => action));
+function assertOutcomes(receiver: Receiver, expected: [Action, ErrorCode | undefined][]) {
+  return assertOutcomesWith(receiver, [], expected);
+}
+
+/** Like {@linkcode assertOutcomes}, with content sent along. */
+async function assertOutcomesWith(
+  receiver: Receiver,
+  sent: readonly Content[],
+  expected: [Action, ErrorCode | undefined][],
+) {
+  const { result } = await apply(receiver, expected.map(([action]) => action), sent);
   assertEquals(codesOf(result), expected.map(([, code]) => code));
   return result.results.flatMap((one) => one.done ? [] : [one.problem]);
 }

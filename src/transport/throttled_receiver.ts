@@ -24,6 +24,7 @@ export function throttledReceiver(
   return {
     isNear: false,
     open: () => receiver.open(),
+    refresh: () => receiver.refresh(),
     tree: () => receiver.tree(),
     entry: (path) => receiver.entry(path),
     check: (offers) => receiver.check(offers),
@@ -34,6 +35,8 @@ export function throttledReceiver(
     signatures: (requests) => receiver.signatures(requests),
     manifestGroups: (name) => receiver.manifestGroups(name),
     groupChunks: (content, groups) => receiver.groupChunks(content, groups),
+    manifest: (content) => receiver.manifest(content),
+    pieces: (requests) => receiver.pieces(requests),
     async apply(batch) {
       const sent = [...batch.contents.values(), ...batch.deltas?.values() ?? []];
       await pay(sent.reduce((sum, { length }) => sum + length, 0));

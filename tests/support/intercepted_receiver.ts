@@ -56,6 +56,11 @@ export class InterceptedReceiver implements Receiver {
     this.#call("manifestGroups", [name], () => this.#inner.manifestGroups(name));
   groupChunks: Receiver["groupChunks"] = (...args) =>
     this.#call("groupChunks", args, () => this.#inner.groupChunks(...args));
+  refresh: Receiver["refresh"] = () => this.#call("refresh", [], () => this.#inner.refresh());
+  manifest: Receiver["manifest"] = (content) =>
+    this.#call("manifest", [content], () => this.#inner.manifest(content));
+  pieces: Receiver["pieces"] = (requests) =>
+    this.#call("pieces", [requests], () => this.#inner.pieces(requests));
   apply: Receiver["apply"] = (batch) => this.#call("apply", [batch], () => this.#inner.apply(batch));
   read: Receiver["read"] = (...args) => this.#call("read", args, () => this.#inner.read(...args));
   history: Receiver["history"] = (query) => this.#call("history", [query], () => this.#inner.history(query));
