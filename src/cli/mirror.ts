@@ -1,11 +1,14 @@
 /** One round of `filesync sync` in one direction: a push that also removes, between two snapshots. @module */
 import { existsSync } from "@std/fs";
 import { dirname, join } from "@std/path";
+import type { Digest } from "../core/digest.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import type { TreePath } from "../core/path.ts";
 import { keepTree, type KeptTree } from "../sync/keep_tree.ts";
 import { SourceState, STATE_FILE } from "../sync/source_state.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
+import { guardedReceiver } from "../transport/guarded_receiver.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import { throttledReceiver } from "../transport/throttled_receiver.ts";
@@ -16,6 +19,9 @@ import { clientName, openDestination } from "./destination.ts";
 import { exitCodeOfPush, push, type PushJob } from "./push.ts";
 import type { Printer } from "./report.ts";
 import type { SyncJob } from "./sync_job.ts";
+
+/** The reason of snapshots that were made when both sides were equal. */
+const SYNCED = "synced";
 
 /** How often versions are made while every change is followed, when nothing says otherwise, milliseconds. */
 const SNAPSHOT_MS = 60_000;
@@ -31,25 +37,28 @@ export async function mirror(job: SyncJob, printer: Printer, context: Context): 
   await using resources = new AsyncDisposableStack();
   const receiver = await openBackup(job, printer, context);
   resources.defer(() => receiver.close());
+  const versions = job.dryRun || job.versions === undefined || !(receiver instanceof LocalReceiver)
+    ? undefined
+    : resources.use(new Versions(job, job.versions, receiver, printer, context));
+  const isGood = versions?.synced() ?? (() => false);
+  const limited = job.limit === undefined ? receiver : throttledReceiver(receiver, job.limit, clock, signal);
   const pushed: PushJob = {
     source: job.source,
     destination: job.name,
-    receiver: job.limit === undefined ? receiver : throttledReceiver(receiver, job.limit, clock, signal),
+    receiver: guardedReceiver(limited, ({ path, digest }) => isGood(path, digest)),
     state: job.state,
     ignore: job.ignore,
     ownFiles: [job.log],
     allowMassDelete: job.allowMassDelete,
     deleteExtra: true,
+    suspectDamage: true,
     dryRun: job.dryRun,
     once: !job.watch,
   };
-  const versions = job.dryRun || job.versions === undefined || !(receiver instanceof LocalReceiver)
-    ? undefined
-    : resources.use(new Versions(job, job.versions, receiver, printer, context));
   await versions?.keepFound();
   const outcome = await whileKeeping(versions, job, context, () => push(pushed, printer, context));
-  await versions?.keepBackup("synced");
-  await versions?.keepSource("synced");
+  await versions?.keepBackup(SYNCED);
+  await versions?.keepSource(SYNCED);
   await versions?.prune();
   printer.report(outcome.totals);
   return exitCodeOfPush(outcome, pushed, signal);
@@ -68,7 +77,7 @@ async function whileKeeping<T>(
   const keeping = (async () => {
     for (;;) {
       await clock.sleep(interval, stopped);
-      await versions.keepBackup("synced");
+      await versions.keepBackup(SYNCED);
       await versions.prune();
     }
   })().catch((error) => {
@@ -104,6 +113,16 @@ class Versions implements Disposable {
     this.#printer = printer;
     this.#context = context;
     this.#store = new VersionStore(settings.directory);
+  }
+
+  /** Tells whether a path had a content when it was last synced: then it is not damaged. */
+  synced(): (path: TreePath, content: Digest) => boolean {
+    const tree = this.#treeOf("backup", this.#receiver.root);
+    const last = this.#store.snapshots.list(tree).findLast(({ reason }) => reason === SYNCED);
+    return (path, content) => {
+      const entry = last && this.#store.snapshots.entry(last.number, path);
+      return entry?.kind === "file" && entry.digest === content;
+    };
   }
 
   /** Makes a snapshot of the backup, unless it is equal to its last one. */

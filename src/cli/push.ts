@@ -30,6 +30,8 @@ export interface PushJob {
   ownFiles: (string | undefined)[];
   allowMassDelete: boolean;
   deleteExtra: boolean;
+  /** Hold back content that changed while neither size nor time of the file did. @default {false} */
+  suspectDamage?: boolean;
   /** Plan it only. @default {false} */
   dryRun?: boolean;
   /** Push what is there now, or every change until the user interrupts. */
@@ -68,6 +70,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     ignore: [...job.ignore, ...patternsFor(source, [job.state, ...job.ownFiles])],
     allowMassDelete: job.allowMassDelete,
     deleteExtra: job.deleteExtra,
+    suspectDamage: job.suspectDamage,
   });
   let planned: Action[] = [];
   const outcome = (): PushOutcome => {

@@ -78,7 +78,7 @@ export const syncCommand: Command = {
   examples: [
     { command: "filesync sync ~/documents /mnt/backup/documents", does: "Back up a directory" },
     {
-      command: "filesync sync ~/documents /mnt/backup/documents --interval 1h --keep staggered",
+      command: "filesync sync ~/documents /mnt/backup/docs -e 1h --keep staggered",
       does: "Every hour, with older versions thinned out",
     },
     { command: "filesync sync src /mnt/mirror/src --dry-run", does: "See what would be done" },

@@ -7,7 +7,9 @@ export type Expectation =
   | { kind: "nothing" }
   | { kind: "file"; digest: Digest }
   | { kind: "symlink"; target: string }
-  | { kind: "directory" };
+  | { kind: "directory" }
+  /** Anything but a file of the same size and time with other content: of the two, one is damaged. For puts only. */
+  | { kind: "undamaged" };
 
 /** The expectation of who saw `entry`, or nothing, at a path. */
 export function expectationOf(entry: Entry | undefined): Expectation {

@@ -57,6 +57,7 @@ const expected: v.GenericSchema<unknown, Expectation | undefined> = v.optional(v
   v.object({ kind: v.literal("file"), digest }),
   v.object({ kind: v.literal("symlink"), target: v.string() }),
   v.object({ kind: v.literal("directory") }),
+  v.object({ kind: v.literal("undamaged") }),
 ]));
 
 /** One action. */

@@ -14,6 +14,7 @@ import { type Action, actionFor } from "../core/action.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
+import { isRacy } from "../core/racy.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import {
   childOf,
@@ -35,6 +36,7 @@ import { isUnchanged } from "../index/unchanged.ts";
 import { brakeReason } from "./brake.ts";
 import type { FreshContents } from "./fresh_contents.ts";
 import type { SourceState } from "./source_state.ts";
+import { isDamage } from "./verify_tree.ts";
 
 /** A path to look at. */
 export interface Look {
@@ -75,6 +77,8 @@ export interface InspectorOptions {
   clock: Clock;
   /** Carry out removals however many they are. @default {false} */
   allowMassDelete?: boolean;
+  /** Hold back content that changed while neither size nor time of the file did. @default {false} */
+  suspectDamage?: boolean;
   onProgress?: (progress: LookProgress) => void;
 }
 
@@ -568,6 +572,12 @@ class Pass {
       this.#move(origin.path, path);
       before = this.#options.state.index.get(path);
     }
+    if (
+      this.#options.suspectDamage && before !== undefined && isDamage(before, entry) &&
+      !isRacy(before.mtime, before.lookedAt)
+    ) {
+      return this.#report(damaged(path), path);
+    }
     const tell = before === undefined || !sameEntry(before, entry);
     this.#note({ entry, stat, lookedAt, tell, packedManifest }, before);
   }
@@ -710,6 +720,17 @@ function standingAt(anchor: Anchor, path: TreePath): Stat | FilesyncError | unde
   } catch (error) {
     return toFilesyncError(`look at "${path}"`, error);
   }
+}
+
+function damaged(path: TreePath): FilesyncError {
+  return new FilesyncError({
+    code: "digest-mismatch",
+    operation: `push "${path}"`,
+    reason: "its content changed, but neither its size nor its time did: it is damaged, not edited",
+    hint:
+      "Bring its good content back with filesync verify --repair; if the change is meant, run touch on it",
+    permanent: true,
+  });
 }
 
 function unsupportedKind(path: TreePath): FilesyncError {

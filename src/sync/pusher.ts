@@ -37,6 +37,8 @@ export interface PusherOptions {
   allowMassDelete?: boolean;
   /** Remove what stands at the receiver and is not in the source. @default {false} */
   deleteExtra?: boolean;
+  /** Hold back content that changed while neither size nor time of the file did. @default {false} */
+  suspectDamage?: boolean;
 }
 
 /** Waits before a file is looked at again that changed while it was read, milliseconds. */
@@ -106,7 +108,7 @@ export class Pusher implements AsyncDisposable {
 
   /** Why removals are held back, when they are. */
   get brake(): string | undefined {
-    return this.#brake;
+    return this.#brake ?? this.#sender?.brake;
   }
 
   /** Looks at everything and queues what is needed, without sending it. */
@@ -122,6 +124,8 @@ export class Pusher implements AsyncDisposable {
    */
   async pushOnce(signal: AbortSignal): Promise<void> {
     await this.#whileSending(signal, ONCE_GIVE_UP_MS, async (stopped) => {
+      // Whoever asks again wants it tried again.
+      this.#options.state.queue.retryFailed();
       await this.#lookAtAll(stopped);
       while (!stopped.aborted && (this.#pendingLooks > 0 || this.#sender!.isBusy(ONCE_TRIES))) {
         await this.#options.clock.sleep(POLL_MS, stopped);
@@ -307,7 +311,7 @@ export class Pusher implements AsyncDisposable {
   }
 
   #createInspector(): Inspector {
-    const { state, clock, onEvent, allowMassDelete } = this.#options;
+    const { state, clock, onEvent, allowMassDelete, suspectDamage } = this.#options;
     return new Inspector({
       root: this.#root,
       state,
@@ -316,6 +320,7 @@ export class Pusher implements AsyncDisposable {
       fresh: this.#fresh,
       clock,
       allowMassDelete,
+      suspectDamage,
       onProgress: (progress) => onEvent({ type: "looking", progress: { ...progress } }),
     });
   }

@@ -11,12 +11,13 @@ import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { Mutex } from "../core/mutex.ts";
-import { outermost, ROOT, type TreePath } from "../core/path.ts";
+import { outermost, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
 import type { Anchor, TreeRoot } from "../files/tree_root.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import type { Receiver, ReceiverInfo } from "../transport/receiver.ts";
+import { brakeReason } from "./brake.ts";
 import { compareWithReceiver } from "./compare.ts";
 import { type BatchSupply, ContentSupply, type Parcel, REQUEST_BYTES } from "./content_supply.ts";
 import type { FreshContents } from "./fresh_contents.ts";
@@ -96,6 +97,7 @@ export class Sender {
   #losses = 0;
   /** Why the connection was lost, until there is another one. */
   #loss: FilesyncError | undefined;
+  #brake: string | undefined;
   #busy = true;
 
   /** So many actions are sent each by itself, because one of them spoils a whole request. */
@@ -122,6 +124,11 @@ export class Sender {
         this.#progress(path);
       },
     });
+  }
+
+  /** Why what is not in the source is left at the receiver, although it was to be removed. */
+  get brake(): string | undefined {
+    return this.#brake;
   }
 
   /** What was done so far. */
@@ -284,7 +291,7 @@ export class Sender {
       await looking.run(async () => {
         const info = await receiver.open();
         const first = state.index.meta("receiver_id") !== info.indexId;
-        const { foreign, undecided, queued } = await compareWithReceiver(receiver, state);
+        const { foreign, undecided, queued, entries } = await compareWithReceiver(receiver, state);
         this.#info = info;
         this.#sequence = new SequenceTracker(info.sequence);
         this.#stale = undecided > 0;
@@ -295,14 +302,18 @@ export class Sender {
           this.#rememberSequence();
         });
         this.#losses = 0;
-        this.#meetForeign(foreign, first, deleteExtra ?? false);
+        this.#meetForeign(foreign, { first, deleteExtra: deleteExtra ?? false, known: entries });
       });
     } catch (error) {
       this.#lose(toFilesyncError("compare the trees", error));
     }
   }
 
-  #meetForeign(paths: TreePath[], first: boolean, deleteExtra: boolean): void {
+  /** @param known Entries at the receiver. */
+  #meetForeign(
+    paths: TreePath[],
+    { first, deleteExtra, known }: { first: boolean; deleteExtra: boolean; known: number },
+  ): void {
     const { root, state, onEvent } = this.#options;
     // A source that is gone for now says nothing of what is not in it.
     if (paths.length === 0 || !root().isInPlace()) return;
@@ -314,13 +325,17 @@ export class Sender {
     );
     const tops = outermost(foreign);
     if (tops.length === 0) return;
-    const isEmpty = anchor.list(ROOT).length === 0;
-    if (deleteExtra && isEmpty && !allowMassDelete) {
+    const empty = anchor.list(ROOT).every((name) => name === STATE_DIRECTORY);
+    const isMuch = empty || brakeReason({ known, gone: foreign.length, empty }) !== undefined;
+    this.#brake = undefined;
+    if (deleteExtra && isMuch && !allowMassDelete) {
+      this.#brake = empty
+        ? `the source is empty, and ${foreign.length} entries stand there`
+        : `${foreign.length} of ${known} entries there are not in the source`;
       onEvent({
         type: "notice",
         level: "warning",
-        message:
-          `Nothing is removed at the receiver: the source is empty, and ${foreign.length} entries stand there`,
+        message: `Nothing is removed at the receiver: ${this.#brake}`,
         hint: "If that is meant, add --allow-mass-delete",
       });
     } else if (deleteExtra) {

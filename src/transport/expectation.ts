@@ -15,7 +15,7 @@ import type { Anchor } from "../files/tree_root.ts";
 import { Sha256 } from "../hashing/sha256.ts";
 import type { IndexedEntry, TreeIndex } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
-import { turn, TURN_BYTES } from "./turn.ts";
+import { turn, TURN_BYTES } from "../core/turn.ts";
 
 /** How files looked whose content was read a moment ago, and found to be what the index says. */
 export type Verified = ReadonlyMap<TreePath, Stat>;
@@ -59,6 +59,7 @@ export async function verifyExpected(
 export function requireExpected(action: Action, anchor: Anchor, index: TreeIndex, verified: Verified): void {
   const { expected } = action;
   if (expected === undefined) return;
+  if (expected.kind === "undamaged") return refuseDamage(action, anchor, index);
   const at = expectedAt(action);
   const stat = anchor.lstat(at);
   if (action.type === "move") {
@@ -91,6 +92,25 @@ export function requireExpected(action: Action, anchor: Anchor, index: TreeIndex
     case "directory":
       if (action.type === "remove" && anchor.list(at).length > 0) throw changed(action, "it is not empty");
   }
+}
+
+/**
+ * Refuses to replace a file by one that has other content though neither size nor time tell: writing a
+ * file changes its time, so one of the two was spoilt by a disk, and who knows which.
+ */
+function refuseDamage(action: Action, anchor: Anchor, index: TreeIndex): void {
+  if (action.type !== "put") return;
+  const { path, size, mtime, digest } = action;
+  const held = index.get(path);
+  if (held?.kind !== "file" || held.digest === digest || held.size !== size || held.mtime !== mtime) return;
+  if (anchor.lstat(path) === undefined) return;
+  throw new FilesyncError({
+    code: "conflict",
+    operation: `replace "${path}"`,
+    reason: "it has the same size and time, but other content: one of the two is damaged",
+    hint: "See which one, and put its good content in its place, or run touch on the good one",
+    permanent: true,
+  });
 }
 
 /** Whether what stands at the new name is the thing itself, because its file system takes both names for one. */
