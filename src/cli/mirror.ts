@@ -1,11 +1,12 @@
 /** One round of `filesync sync` in one direction: a push that also removes, between two snapshots. @module */
 import { existsSync } from "@std/fs";
 import { dirname, join } from "@std/path";
+import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
-import type { TreePath } from "../core/path.ts";
-import { keepTree, type KeptTree } from "../sync/keep_tree.ts";
-import { SourceState, STATE_FILE } from "../sync/source_state.ts";
+import { STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import { keepTree, type KeptTree, SYNCED } from "../sync/keep_tree.ts";
+import { STATE_FILE } from "../sync/source_state.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { guardedReceiver } from "../transport/guarded_receiver.ts";
@@ -16,12 +17,10 @@ import type { TreeIdentity } from "../versions/snapshots.ts";
 import { STORE_FILE, VersionStore } from "../versions/version_store.ts";
 import type { Context } from "./command.ts";
 import { clientName, openDestination } from "./destination.ts";
-import { exitCodeOfPush, push, type PushJob } from "./push.ts";
+import { exitCodeOfPush, isIdle, push, type PushJob } from "./push.ts";
+import { copyDatabase, scratchDirectory } from "./places.ts";
 import type { Printer } from "./report.ts";
 import type { SyncJob } from "./sync_job.ts";
-
-/** The reason of snapshots that were made when both sides were equal. */
-const SYNCED = "synced";
 
 /** How often versions are made while every change is followed, when nothing says otherwise, milliseconds. */
 const SNAPSHOT_MS = 60_000;
@@ -29,13 +28,19 @@ const SNAPSHOT_MS = 60_000;
 /**
  * Brings the backup in step with the source, with `job.watch` until the user interrupts.
  *
+ * @param quietly Whether to say nothing when there is nothing to do.
  * @returns The exit code.
  * @throws {FilesyncError} When it cannot be done at all.
  */
-export async function mirror(job: SyncJob, printer: Printer, context: Context): Promise<number> {
+export async function mirror(
+  job: SyncJob,
+  quietly: boolean,
+  printer: Printer,
+  context: Context,
+): Promise<number> {
   const { clock, signal } = context;
   await using resources = new AsyncDisposableStack();
-  const receiver = await openBackup(job, printer, context);
+  const receiver = await openBackup(job, resources, printer, context);
   resources.defer(() => receiver.close());
   const versions = job.dryRun || job.versions === undefined || !(receiver instanceof LocalReceiver)
     ? undefined
@@ -51,16 +56,17 @@ export async function mirror(job: SyncJob, printer: Printer, context: Context): 
     ownFiles: [job.log],
     allowMassDelete: job.allowMassDelete,
     deleteExtra: true,
-    suspectDamage: true,
-    dryRun: job.dryRun,
+    isGood,
+    dryRun: job.dryRun && "exact",
+    quietly,
     once: !job.watch,
   };
   await versions?.keepFound();
   const outcome = await whileKeeping(versions, job, context, () => push(pushed, printer, context));
   await versions?.keepBackup(SYNCED);
-  await versions?.keepSource(SYNCED);
+  await versions?.keepSource();
   await versions?.prune();
-  printer.report(outcome.totals);
+  if (!(quietly && isIdle(outcome))) printer.report(outcome.totals);
   return exitCodeOfPush(outcome, pushed, signal);
 }
 
@@ -137,12 +143,11 @@ class Versions implements Disposable {
     if (!this.#receiver.index.isEmpty) await this.keepBackup("found before a sync");
   }
 
-  /** Makes a snapshot of the source as it was pushed; its contents are those of the backup. */
-  async keepSource(reason: string): Promise<void> {
-    using state = new SourceState(this.#job.state, { clock: this.#context.clock });
-    using root = TreeRoot.open(this.#job.source);
-    const tree = this.#treeOf("source", root);
-    await this.#keep({ store: this.#store, tree, root }, state.index, reason);
+  /** Makes a snapshot of the source as it was synced: it is what the backup holds. */
+  async keepSource(): Promise<void> {
+    const { root, index } = this.#receiver;
+    const tree = this.#store.tree({ role: "source", location: this.#job.source, host: Deno.hostname() });
+    await this.#receiver.atRest(() => this.#keep({ store: this.#store, tree, root }, index, SYNCED));
   }
 
   /** Removes versions that are not to be kept any more. */
@@ -179,7 +184,12 @@ class Versions implements Disposable {
   }
 }
 
-async function openBackup(job: SyncJob, printer: Printer, context: Context): Promise<Receiver> {
+async function openBackup(
+  job: SyncJob,
+  resources: AsyncDisposableStack,
+  printer: Printer,
+  context: Context,
+): Promise<Receiver> {
   const { destination } = job;
   const { clock, version } = context;
   if (destination.kind === "server") {
@@ -196,7 +206,10 @@ async function openBackup(job: SyncJob, printer: Printer, context: Context): Pro
     });
   }
   ensureBackup(job, destination.path, printer);
-  const receiver = new LocalReceiver(destination.path, { clock });
+  const scratch = job.dryRun ? resources.use(scratchDirectory()) : undefined;
+  const receiver = scratch === undefined
+    ? new LocalReceiver(destination.path, { clock })
+    : untouched(destination.path, scratch.path, clock);
   try {
     const { problems } = await receiver.ready;
     for (const problem of problems) printer.report({ type: "problem", problem });
@@ -205,6 +218,19 @@ async function openBackup(job: SyncJob, printer: Printer, context: Context): Pro
     await receiver.close();
     throw error;
   }
+}
+
+/** A receiver that keeps all it notes of the backup in `scratch`; one that is not there is empty. */
+function untouched(backup: string, scratch: string, clock: Clock): LocalReceiver {
+  const state = join(scratch, "state");
+  Deno.mkdirSync(state);
+  if (!existsSync(backup)) {
+    const empty = join(scratch, "backup");
+    Deno.mkdirSync(empty);
+    return new LocalReceiver(empty, { clock, state });
+  }
+  copyDatabase(join(backup, STATE_DIRECTORY), "index.db", state);
+  return new LocalReceiver(backup, { clock, state });
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Directories that users name. @module */
 import { dirname, join, relative } from "@std/path";
-import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
 
 /** `path` from the root. */
 export function absolute(path: string): string {
@@ -47,4 +47,21 @@ export function patternsFor(directory: string, places: (string | undefined)[]): 
     if (within === "" || within.startsWith("..")) return [];
     return [`/${within.replace(/[\\*?[\]!# ]/g, "\\$&")}*`];
   });
+}
+
+/** A directory that goes away with its user. */
+export function scratchDirectory(): Disposable & { path: string } {
+  const path = Deno.makeTempDirSync({ prefix: "filesync-" });
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+/** Copies a database, so that a dry run can play with it. SQLite's log of late changes goes along. */
+export function copyDatabase(directory: string, name: string, to: string): void {
+  for (const suffix of ["", "-wal"]) {
+    try {
+      Deno.copyFileSync(join(directory, name + suffix), join(to, name + suffix));
+    } catch (error) {
+      if (osCode(error) !== "ENOENT") throw toFilesyncError(`copy "${name}" for a dry run`, error);
+    }
+  }
 }

@@ -4,15 +4,16 @@
  *
  * @module
  */
-import { join } from "@std/path";
 import type { Action } from "../core/action.ts";
+import type { Digest } from "../core/digest.ts";
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import type { TreePath } from "../core/path.ts";
 import type { PushEvent, PushTotals } from "../sync/push_event.ts";
 import { Pusher } from "../sync/pusher.ts";
-import { SourceState } from "../sync/source_state.ts";
+import { SourceState, STATE_FILE } from "../sync/source_state.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import type { Context } from "./command.ts";
-import { patternsFor } from "./places.ts";
+import { copyDatabase, patternsFor, scratchDirectory } from "./places.ts";
 import type { Printer, TotalsReport } from "./report.ts";
 
 /** What is pushed where. */
@@ -30,10 +31,15 @@ export interface PushJob {
   ownFiles: (string | undefined)[];
   allowMassDelete: boolean;
   deleteExtra: boolean;
-  /** Hold back content that changed while neither size nor time of the file did. @default {false} */
-  suspectDamage?: boolean;
-  /** Plan it only. @default {false} */
-  dryRun?: boolean;
+  /**
+   * Whether a content is known to be good at a path. When given, content that changed while neither size nor
+   * time of the file did is held back unless it is: it is damaged.
+   */
+  isGood?: (path: TreePath, content: Digest) => boolean;
+  /** Plan it only, by what was known after the last run, or exactly, by asking the receiver. @default {false} */
+  dryRun?: boolean | "exact";
+  /** Say nothing when nothing had to be done. @default {false} */
+  quietly?: boolean;
   /** Push what is there now, or every change until the user interrupts. */
   once: boolean;
 }
@@ -57,7 +63,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
   const { clock, signal } = context;
   const startedAt = clock.now();
   using scratch = dryRun ? scratchDirectory() : undefined;
-  if (scratch !== undefined) copyState(job.state, scratch.path);
+  if (scratch !== undefined) copyDatabase(job.state, STATE_FILE, scratch.path);
   using state = new SourceState(scratch?.path ?? job.state, { clock });
   claimState(state, source, destination);
   await using pusher = new Pusher({
@@ -66,25 +72,29 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     receiver,
     clock,
     random: Math.random,
-    onEvent: (event) => tell(event, printer, state),
+    onEvent(event) {
+      if (!(job.quietly && event.type === "connection" && event.state === "online")) {
+        tell(event, printer, state);
+      }
+    },
     ignore: [...job.ignore, ...patternsFor(source, [job.state, ...job.ownFiles])],
     allowMassDelete: job.allowMassDelete,
     deleteExtra: job.deleteExtra,
-    suspectDamage: job.suspectDamage,
+    isGood: job.isGood,
   });
   let planned: Action[] = [];
   const outcome = (): PushOutcome => {
     const totals = withPlanned(pusher.totals, planned);
     return {
-      totals: { ...totalsReport(totals, clock.now() - startedAt), ...(dryRun ? { dryRun } : {}) },
+      totals: { ...totalsReport(totals, clock.now() - startedAt), ...(dryRun ? { dryRun: true } : {}) },
       waiting: totals.waiting,
       brake: pusher.brake,
     };
   };
   if (dryRun) {
-    await pusher.plan(signal);
+    await pusher.plan(signal, dryRun === "exact");
     planned = state.queue.pending().map(({ action }) => action);
-    for (const action of planned) printer.report({ type: "applied", action, dryRun });
+    for (const action of planned) printer.report({ type: "applied", action, dryRun: true });
     return outcome();
   }
   try {
@@ -98,6 +108,11 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     }
   }
   return outcome();
+}
+
+/** Whether a push had nothing to do, and left nothing undone. */
+export function isIdle({ totals: { counts, problems }, brake }: PushOutcome): boolean {
+  return problems === 0 && brake === undefined && Object.values(counts).every((count) => count === 0);
 }
 
 /** The exit code that tells how a push ended. */
@@ -170,22 +185,4 @@ function claimState(state: SourceState, source: string, destination: string): vo
   }
   state.index.setMeta("source", source);
   state.index.setMeta("destination", destination);
-}
-
-function scratchDirectory(): Disposable & { path: string } {
-  const path = Deno.makeTempDirSync({ prefix: "filesync-" });
-  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
-}
-
-/** Copies a state, so that a dry run can play with it. SQLite's log of late changes goes along. */
-function copyState(from: string, to: string): void {
-  let entries: Deno.DirEntry[];
-  try {
-    entries = [...Deno.readDirSync(from)];
-  } catch {
-    return;
-  }
-  for (const { name, isFile } of entries) {
-    if (isFile && name.startsWith("state.db")) Deno.copyFileSync(join(from, name), join(to, name));
-  }
 }

@@ -10,6 +10,7 @@ import { TreeRoot } from "../files/tree_root.ts";
 import { Sha256 } from "../hashing/sha256.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { TreeIndex } from "../index/tree_index.ts";
+import { SYNCED } from "../sync/keep_tree.ts";
 import type { VersionStore } from "../versions/version_store.ts";
 import type { Context } from "./command.ts";
 import { openStates } from "./state_home.ts";
@@ -40,9 +41,11 @@ export class Sides implements Disposable {
     const asSource = states.find(({ source }) => source === directory);
     const recorded = own ?? asSource?.state.index;
     const last = store?.snapshots.trees().filter(({ location }) => location === directory)
-      .map(({ id }) => store.snapshots.last(id)).findLast((snapshot) => snapshot !== undefined);
-    if (recorded !== undefined) this.recorded = recorded.entries();
-    else if (last !== undefined) this.recorded = store!.snapshots.entries(last.number);
+      .map(({ id }) => store.snapshots.list(id).findLast(({ reason }) => reason === SYNCED))
+      .findLast((snapshot) => snapshot !== undefined);
+    // An index notes whatever it finds; a version was good when it was made.
+    if (last !== undefined) this.recorded = store!.snapshots.entries(last.number);
+    else if (recorded !== undefined) this.recorded = recorded.entries();
     else {
       this.#resources.dispose();
       throw new FilesyncError({

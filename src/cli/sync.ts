@@ -96,7 +96,7 @@ async function sync(invocation: Invocation, context: Context): Promise<number> {
     destination: job.name,
     ...(job.dryRun ? { dryRun: true } : {}),
   });
-  return await repeat(job, () => mirror(job, printer, context), printer, context);
+  return await repeat(job, (quietly) => mirror(job, quietly, printer, context), printer, context);
 }
 
 function jobOf(invocation: Invocation, context: Context): SyncJob {
@@ -154,15 +154,15 @@ function versionsOf(
 /** Runs rounds until one is enough, or the user interrupts. A failure that may pass is told, and the next round tries again. */
 async function repeat(
   { interval, watch, dryRun, source, name }: SyncJob,
-  round: () => Promise<number>,
+  round: (quietly: boolean) => Promise<number>,
   printer: Printer,
   { clock, signal }: Context,
 ): Promise<number> {
-  if (interval === undefined || watch || dryRun) return await round();
+  if (interval === undefined || watch || dryRun) return await round(false);
   let last: number = EXIT.done;
-  while (!signal.aborted) {
+  for (let rounds = 0; !signal.aborted; rounds++) {
     try {
-      last = await round();
+      last = await round(rounds > 0);
     } catch (error) {
       if (signal.aborted) break;
       const failure = toFilesyncError(`sync "${source}" with ${name}`, error);

@@ -80,10 +80,11 @@ export function pathsOf(action: Action): TreePath[] {
  * because a receiver makes missing parents by itself.
  */
 export function dependOnEachOther(a: Action, b: Action): boolean {
-  if (fills(a) && fills(b)) return a.path === b.path;
+  if (isPut(a) && isPut(b)) return a.path === b.path;
   return pathsOf(a).some((x) => pathsOf(b).some((y) => areRelated(x, y)));
 }
 
-function fills(action: Action): boolean {
+/** Whether an action makes something stand at its path. */
+export function isPut(action: Action): boolean {
   return action.type === "put" || action.type === "directory" || action.type === "symlink";
 }

@@ -5,7 +5,14 @@
  *
  * @module
  */
-import { type Action, actionFor, dependOnEachOther, type MoveAction, pathsOf } from "../core/action.ts";
+import {
+  type Action,
+  actionFor,
+  dependOnEachOther,
+  isPut,
+  type MoveAction,
+  pathsOf,
+} from "../core/action.ts";
 import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
 import { entryPairs } from "../core/entry_pairs.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
@@ -124,8 +131,4 @@ function displaces(action: Action, path: TreePath): boolean {
 /** Whether an action may still be done: it did not fail for good. */
 function mayPass({ error }: QueuedAction): boolean {
   return !error?.permanent;
-}
-
-function isPut({ type }: Action): boolean {
-  return type !== "remove" && type !== "move";
 }

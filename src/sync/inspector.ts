@@ -77,8 +77,11 @@ export interface InspectorOptions {
   clock: Clock;
   /** Carry out removals however many they are. @default {false} */
   allowMassDelete?: boolean;
-  /** Hold back content that changed while neither size nor time of the file did. @default {false} */
-  suspectDamage?: boolean;
+  /**
+   * Whether a content is known to be good at a path. When given, content that changed while neither size nor
+   * time of the file did is held back unless it is: it is damaged.
+   */
+  isGood?: (path: TreePath, content: Digest) => boolean;
   onProgress?: (progress: LookProgress) => void;
 }
 
@@ -573,8 +576,8 @@ class Pass {
       before = this.#options.state.index.get(path);
     }
     if (
-      this.#options.suspectDamage && before !== undefined && isDamage(before, entry) &&
-      !isRacy(before.mtime, before.lookedAt)
+      before !== undefined && isDamage(before, entry) && !isRacy(before.mtime, before.lookedAt) &&
+      this.#options.isGood?.(path, digest) === false
     ) {
       return this.#report(damaged(path), path);
     }

@@ -47,6 +47,9 @@ export interface KeepProgress {
   current: string;
 }
 
+/** The reason of snapshots that were made when both sides of a sync were equal. */
+export const SYNCED = "synced";
+
 /** Where an index notes which snapshot it is equal to. */
 const MARK = "kept_as";
 

@@ -8,6 +8,7 @@ import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { DescribePool } from "../chunking/describe_pool.ts";
 import { backoffDelay } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Digest } from "../core/digest.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
@@ -37,8 +38,11 @@ export interface PusherOptions {
   allowMassDelete?: boolean;
   /** Remove what stands at the receiver and is not in the source. @default {false} */
   deleteExtra?: boolean;
-  /** Hold back content that changed while neither size nor time of the file did. @default {false} */
-  suspectDamage?: boolean;
+  /**
+   * Whether a content is known to be good at a path. When given, content that changed while neither size nor
+   * time of the file did is held back unless it is: it is damaged.
+   */
+  isGood?: (path: TreePath, content: Digest) => boolean;
 }
 
 /** Waits before a file is looked at again that changed while it was read, milliseconds. */
@@ -111,9 +115,16 @@ export class Pusher implements AsyncDisposable {
     return this.#brake ?? this.#sender?.brake;
   }
 
-  /** Looks at everything and queues what is needed, without sending it. */
-  async plan(signal: AbortSignal): Promise<void> {
+  /**
+   * Looks at everything and queues what is needed, without sending it.
+   *
+   * @param exactly Whether to ask the receiver, too, what it holds.
+   */
+  async plan(signal: AbortSignal, exactly = false): Promise<void> {
     await this.#lookAtAll(signal);
+    if (!exactly) return;
+    this.#sender = this.#createSender(0, signal);
+    await this.#sender.plan();
   }
 
   /**
@@ -170,22 +181,7 @@ export class Pusher implements AsyncDisposable {
   ): Promise<void> {
     const ended = new AbortController();
     const stopped = AbortSignal.any([signal, ended.signal, this.#stop.signal]);
-    const { state, receiver, clock, random, onEvent, deleteExtra, allowMassDelete } = this.#options;
-    this.#sender = new Sender({
-      receiver,
-      root: () => this.#root,
-      state,
-      clock,
-      random,
-      fresh: this.#fresh,
-      looking: this.#looking,
-      lookAgain: (path) => this.#lookLater([path], stopped),
-      onEvent,
-      deleteExtra,
-      ignores: (path, isDirectory) => this.#ignores(path, isDirectory),
-      allowMassDelete,
-      giveUpAfter,
-    });
+    this.#sender = this.#createSender(giveUpAfter, stopped);
     const sending = this.#sender.run(stopped).finally(() => ended.abort());
     // It may reject long before anybody waits for it.
     sending.catch(() => {});
@@ -310,8 +306,27 @@ export class Pusher implements AsyncDisposable {
     this.#inspector = this.#createInspector();
   }
 
+  #createSender(giveUpAfter: number, stopped: AbortSignal): Sender {
+    const { state, receiver, clock, random, onEvent, deleteExtra, allowMassDelete } = this.#options;
+    return new Sender({
+      receiver,
+      root: () => this.#root,
+      state,
+      clock,
+      random,
+      fresh: this.#fresh,
+      looking: this.#looking,
+      lookAgain: (path) => this.#lookLater([path], stopped),
+      onEvent,
+      deleteExtra,
+      ignores: (path, isDirectory) => this.#ignores(path, isDirectory),
+      allowMassDelete,
+      giveUpAfter,
+    });
+  }
+
   #createInspector(): Inspector {
-    const { state, clock, onEvent, allowMassDelete, suspectDamage } = this.#options;
+    const { state, clock, onEvent, allowMassDelete, isGood } = this.#options;
     return new Inspector({
       root: this.#root,
       state,
@@ -320,7 +335,7 @@ export class Pusher implements AsyncDisposable {
       fresh: this.#fresh,
       clock,
       allowMassDelete,
-      suspectDamage,
+      isGood,
       onProgress: (progress) => onEvent({ type: "looking", progress: { ...progress } }),
     });
   }

@@ -5,10 +5,12 @@
  *
  * @module
  */
-import type { Action } from "../core/action.ts";
+import { type Action, isPut } from "../core/action.ts";
 import { backoffDelay } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
+import { sameEntry } from "../core/entry.ts";
+import { entryPairs } from "../core/entry_pairs.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { Mutex } from "../core/mutex.ts";
 import { outermost, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
@@ -124,6 +126,24 @@ export class Sender {
         this.#progress(path);
       },
     });
+  }
+
+  /**
+   * Queues what makes the receiver equal, and takes from the queue what is there already; nothing is sent.
+   *
+   * @throws {FilesyncError} When the receiver cannot be asked.
+   */
+  async plan(): Promise<void> {
+    const { receiver, state: { index, queue } } = this.#options;
+    this.#arrive(await receiver.open());
+    await this.#compare();
+    if (this.#loss !== undefined) throw this.#loss;
+    const equal = new Set<TreePath>();
+    for await (const [seen, held] of entryPairs(index.entries(), receiver.tree())) {
+      if (seen !== undefined && held !== undefined && sameEntry(seen, held)) equal.add(seen.path);
+    }
+    const idle = queue.pending().filter(({ action }) => isPut(action) && equal.has(action.path));
+    queue.done(idle.map(({ id }) => id));
   }
 
   /** Why what is not in the source is left at the receiver, although it was to be removed. */
