@@ -45,8 +45,8 @@ Deno.test("restore brings both sides back when both are gone", async () => {
 Deno.test("restore --version previous keeps what stands there now, and what came since", async () => {
   using test = await twoVersions();
   makeTree(test.source, { "a.txt": "three" });
-  const { code } = await test.home.run("restore", test.source, "--version", "previous");
-  assertEquals(code, EXIT.done);
+  const { code, err } = await test.home.run("restore", test.source, "--version", "previous");
+  assertEquals(code, EXIT.done, err);
   assertEquals(Deno.readTextFileSync(`${test.source}/a.txt`), "one");
   assertEquals(Deno.statSync(`${test.source}/a.txt`).mtime?.getTime(), 1_500_000_000_000);
   assertEquals(Deno.readTextFileSync(`${test.source}/d/b.txt`), "b");

@@ -203,6 +203,7 @@ class Restore {
       case "remove":
         if (this.#seen.get(path)?.entry.kind === "directory") anchor.removeDirectory(path);
         else anchor.removeFile(path);
+        this.#touched.delete(path);
     }
     this.#touch(path);
   }
