@@ -5,16 +5,16 @@ const WORKERS = ["src/a/one_worker.ts"];
 
 Deno.test("pointToBundles() turns the address of every worker to its bundle", () => {
   assertEquals(
-    pointToBundles(`new Worker(new URL("./one_worker.ts",import.meta.url),{})`, WORKERS),
-    `new Worker(new URL("./one_worker.js",import.meta.url),{})`,
+    pointToBundles(["", `new Worker(new URL("./one_worker.ts",import.meta.url),{})`], WORKERS),
+    ["", `new Worker(new URL("./one_worker.js",import.meta.url),{})`],
   );
 });
 
 Deno.test("pointToBundles() refuses a worker that would be missing in the executable", () => {
   const code = `new URL("./one_worker.ts", import.meta.url);new URL("./two_worker.ts", import.meta.url)`;
-  assertThrows(() => pointToBundles(code, WORKERS), Error, `"two_worker.ts" is not in WORKERS`);
+  assertThrows(() => pointToBundles([code], WORKERS), Error, `"two_worker.ts" is not in WORKERS`);
 });
 
 Deno.test("pointToBundles() refuses a program that does not start one of the workers", () => {
-  assertThrows(() => pointToBundles("", WORKERS), Error, "it does not start src/a/one_worker.ts");
+  assertThrows(() => pointToBundles([""], WORKERS), Error, "it does not start src/a/one_worker.ts");
 });

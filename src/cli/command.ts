@@ -55,8 +55,31 @@ export interface Command {
   arguments: Argument[];
   flags: Flag[];
   examples: Example[];
+  /**
+   * Commands whose whole line may stand at the end: from the first word that names one, all words are
+   * arguments, flags too.
+   */
+  nested?: readonly string[];
   /** Does it; resolves to the exit code. */
   run(invocation: Invocation, context: Context): Promise<number>;
+}
+
+/** All of a command but what the list of commands shows. */
+export type CommandBody = Omit<Command, "name" | "summary">;
+
+/** A command whose code is loaded only when it is asked for: what one command needs must not slow others down. */
+export interface LazyCommand extends Pick<Command, "name" | "summary"> {
+  load(): Promise<CommandBody>;
+}
+
+/** A row of the table of commands. */
+export type CommandEntry = Command | LazyCommand;
+
+/** The whole command of a row. */
+export async function loadCommand(entry: CommandEntry): Promise<Command> {
+  if (!("load" in entry)) return entry;
+  const { load, ...listed } = entry;
+  return { ...listed, ...await load() };
 }
 
 /** Where a setting came from. */
@@ -96,7 +119,11 @@ export interface Context {
   clock: Clock;
   /** Aborts at the first Ctrl+C or SIGTERM: finish what is in hand, then return. */
   signal: AbortSignal;
+  /** Calls `listener` whenever settings shall be read again, until disposed of. */
+  onReload(listener: () => void): Disposable;
   environment(name: string): string | undefined;
+  /** The program's own path; absent while it runs from its source. */
+  executable?: string;
   stdout: TextSink;
   stderr: TextSink;
   /** Whether a person reads `stdout`. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { flagsOf } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, loadCommands } from "./commands.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { parseCommandLine } from "./parse.ts";
 import { widthOf } from "./text_width.ts";
@@ -10,7 +10,9 @@ Deno.test("COMMANDS shows its help", async (t) => {
   await assertSnapshot(t, programHelp(COMMANDS, "1.2.3", { columns: 80 }).split("\n"));
 });
 
-for (const command of COMMANDS) {
+const commands = await loadCommands();
+
+for (const command of commands) {
   Deno.test(`filesync ${command.name} --help explains it`, async (t) => {
     await assertSnapshot(t, commandHelp(command, { columns: 80 }).split("\n"));
   });
@@ -36,7 +38,7 @@ for (const command of COMMANDS) {
       const [program, ...args] = typed.map(([, quoted, plain]) => quoted ?? plain);
       assert(["filesync", "source", "sudo", "eval"].includes(program) || line.includes("filesync"), line);
       if (program !== "filesync") continue;
-      assertEquals(parseCommandLine(args, COMMANDS).command?.name, command.name, line);
+      assertEquals(parseCommandLine(args, commands).command?.name, command.name, line);
     }
   });
 }

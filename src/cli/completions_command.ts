@@ -1,13 +1,11 @@
 /** `filesync completions`: what a shell needs to complete our command lines. @module */
 import { EXIT } from "../core/errors.ts";
-import type { Command } from "./command.ts";
+import type { Command, CommandBody } from "./command.ts";
 import { completionScript, SHELLS } from "./completions.ts";
 
 /** The command that prints completions for `commands()`. */
-export function completionsCommand(commands: () => readonly Command[]): Command {
+export function completionsCommand(commands: () => Promise<readonly Command[]>): CommandBody {
   return {
-    name: "completions",
-    summary: "Print a script that makes a shell complete filesync's commands",
     arguments: [{ name: "shell", description: SHELLS.join(", ") }],
     flags: [],
     examples: [
@@ -17,9 +15,9 @@ export function completionsCommand(commands: () => readonly Command[]): Command 
       },
       { command: "source <(filesync completions zsh)", does: "In this zsh" },
     ],
-    run(invocation, context) {
-      context.stdout.write(completionScript(invocation.arguments[0], commands()));
-      return Promise.resolve(EXIT.done);
+    async run(invocation, context) {
+      context.stdout.write(completionScript(invocation.arguments[0], await commands()));
+      return EXIT.done;
     },
   };
 }

@@ -22,7 +22,9 @@ export function systemContext(version: string): Context & Disposable {
     version,
     clock: systemClock,
     signal: interrupt.signal,
+    onReload: listenForHangup,
     environment: (name) => Deno.env.get(name),
+    ...(Deno.build.standalone ? { executable: Deno.execPath() } : {}),
     stdout: sinkOf(Deno.stdout),
     stderr,
     isTerminal,
@@ -56,6 +58,18 @@ function listenForSignals(onFirst: () => void): Disposable & { signal: AbortSign
       for (const name of names) Deno.removeSignalListener(name, listener);
     },
   };
+}
+
+/**
+ * Calls `listener` at each SIGHUP, the daemons' signal to read settings again. At a terminal it means that
+ * the terminal has gone, and ends the program as ever.
+ */
+function listenForHangup(listener: () => void): Disposable {
+  if (Deno.build.os === "windows" || Deno.stdin.isTerminal() || Deno.stdout.isTerminal()) {
+    return { [Symbol.dispose]() {} };
+  }
+  Deno.addSignalListener("SIGHUP", listener);
+  return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGHUP", listener) };
 }
 
 /**

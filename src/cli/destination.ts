@@ -1,7 +1,7 @@
 /** What `--to` names: a server, or a directory of this machine. @module */
 import { resolve } from "@std/path";
 import type { Clock } from "../core/clock.ts";
-import { HttpReceiver } from "../transport/http_receiver.ts";
+import { HttpReceiver, type HttpReceiverOptions } from "../transport/http_receiver.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import type { Context } from "./command.ts";
@@ -49,7 +49,7 @@ export function parseDestination(text: string, cwd: string): Destination {
 /** What {@linkcode openDestination} needs. */
 export interface DestinationOptions {
   clock: Clock;
-  token?: string;
+  token?: HttpReceiverOptions["token"];
   allowPlainHttp: boolean;
   client: string;
   version: string;

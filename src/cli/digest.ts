@@ -6,15 +6,13 @@ import { IgnoreRules } from "../files/ignore_rules.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import { DirectoryDigest, listingLine } from "../hashing/directory_digest.ts";
 import { readTree } from "../sync/read_tree.ts";
-import type { Command, Context, Invocation } from "./command.ts";
+import type { CommandBody, Context, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
 import { realDirectory } from "./places.ts";
 import { createPrinter } from "./printer.ts";
 import { quotePath } from "./quote.ts";
 
-export const digestCommand: Command = {
-  name: "digest",
-  summary: "Print one digest for all that is in a directory",
+export const digestCommand: CommandBody = {
   description:
     "Two directories have the same digest when they have the same files, directories and links with the same contents and targets, and the same files may be executed. Times, other permissions and owners do not count. So it is the same on both sides of a sync, on every system.\n\n" +
     "It is the SHA-256 of a listing that --list prints. What .filesyncignore leaves out is left out, and .filesync itself. The exit code is 1 when something could not be read.",

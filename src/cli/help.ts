@@ -1,5 +1,12 @@
 /** Help texts, made from the table of commands. @module */
-import { type Argument, type Command, type Example, type Flag, GLOBAL_FLAGS } from "./command.ts";
+import {
+  type Argument,
+  type Command,
+  type CommandEntry,
+  type Example,
+  type Flag,
+  GLOBAL_FLAGS,
+} from "./command.ts";
 import { createStyle, type Style } from "./style.ts";
 import { widthOf, wrap } from "./text_width.ts";
 
@@ -19,7 +26,11 @@ const MIN_COLUMNS = 40;
 const MAX_TERM = 30;
 
 /** What `filesync --help` prints. */
-export function programHelp(commands: readonly Command[], version: string, options: HelpOptions): string {
+export function programHelp(
+  commands: readonly CommandEntry[],
+  version: string,
+  options: HelpOptions,
+): string {
   const layout = layoutOf(options);
   return [
     paragraph(

@@ -7,7 +7,7 @@ import { openDatabase } from "../database/open.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { TreeIndex } from "../index/tree_index.ts";
 import type { HistoryQuery, HistoryRecord } from "../transport/receiver.ts";
-import type { Command, Context, Invocation } from "./command.ts";
+import type { CommandBody, Context, Invocation } from "./command.ts";
 import { openDestination, parseDestination } from "./destination.ts";
 import { jsonLine } from "./json_printer.ts";
 import { quotePath } from "./quote.ts";
@@ -15,9 +15,7 @@ import { formatBytes, parseCount } from "./sizes.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
 import { usageError } from "./usage_error.ts";
 
-export const historyCommand: Command = {
-  name: "history",
-  summary: "Show what changed at a destination, newest first",
+export const historyCommand: CommandBody = {
   description: "Works on a directory that is served, whether or not the server runs, and on a server.",
   arguments: [{ name: "dest", description: "A served directory, or host[:port] or http(s)://… of a server" }],
   flags: [

@@ -2,7 +2,7 @@
 import { ensureDirSync } from "@std/fs";
 import { dirname } from "@std/path";
 import { EXIT, FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
-import type { Command, Context, Flag, Invocation } from "./command.ts";
+import type { Command, CommandBody, Context, Flag, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
 import { absolute } from "./places.ts";
 import { quotePath } from "./quote.ts";
@@ -11,10 +11,8 @@ import { wrap } from "./text_width.ts";
 import { usageError } from "./usage_error.ts";
 
 /** The command, for a program with `commands`. */
-export function initCommand(commands: () => readonly Command[]): Command {
+export function initCommand(commands: () => Promise<readonly Command[]>): CommandBody {
   return {
-    name: "init",
-    summary: "Make a settings file with every setting, explained",
     description:
       "Writes filesync.toml with all settings of all commands as comments: their defaults, and what they are for. Take the # away in front of those that you want.\n\n" +
       "Flags and environment variables go before what stands in the file.",
@@ -31,7 +29,7 @@ export function initCommand(commands: () => readonly Command[]): Command {
       { command: "filesync init", does: "Make the settings file of this user" },
       { command: "filesync init ./filesync.toml", does: "One for a project, to be named with --config" },
     ],
-    run: (invocation, context) => Promise.resolve(init(commands(), invocation, context)),
+    run: async (invocation, context) => init(await commands(), invocation, context),
   };
 }
 

@@ -1,17 +1,17 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse as parseToml } from "smol-toml";
 import { Home } from "../../tests/support/run_command.ts";
-import { COMMANDS } from "./commands.ts";
+import { loadCommands } from "./commands.ts";
 import { settingsTemplate } from "./init.ts";
 
-Deno.test("settingsTemplate() is TOML in which nothing is set", () => {
-  const settings = parseToml(settingsTemplate(COMMANDS));
+Deno.test("settingsTemplate() is TOML in which nothing is set", async () => {
+  const settings = parseToml(settingsTemplate(await loadCommands()));
   for (const section of Object.values(settings)) assertEquals(section, {});
   assert("watch" in settings);
 });
 
-Deno.test("settingsTemplate() is TOML, too, when every setting is set", () => {
-  const text = settingsTemplate(COMMANDS).replaceAll(/^# ([a-z][a-z-]* = )/gm, "$1");
+Deno.test("settingsTemplate() is TOML, too, when every setting is set", async () => {
+  const text = settingsTemplate(await loadCommands()).replaceAll(/^# ([a-z][a-z-]* = )/gm, "$1");
   const { watch } = parseToml(text) as { watch: Record<string, unknown> };
   assertEquals(watch.ignore, ["PATTERN"]);
   assertEquals(watch.delete, false);

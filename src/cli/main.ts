@@ -5,10 +5,10 @@
  * @module
  */
 import { type ErrorCode, EXIT, FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
-import { type Command, type Context, GLOBAL_FLAGS, type Invocation } from "./command.ts";
+import { type Command, type CommandEntry, type Context, GLOBAL_FLAGS, type Invocation } from "./command.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { jsonLine } from "./json_printer.ts";
-import { checkArguments, type CommandLine, parseCommandLine } from "./parse.ts";
+import { checkArguments, type CommandLine, loadNamed, parseCommandLine } from "./parse.ts";
 import { visible } from "./quote.ts";
 import { defaultSettingsPath, invocationOf, readSettingsFile, settingOf } from "./settings.ts";
 import { createStyle } from "./style.ts";
@@ -34,13 +34,14 @@ export function exitCodeOf(code: ErrorCode): number {
  */
 export async function main(
   args: readonly string[],
-  commands: readonly Command[],
+  table: readonly CommandEntry[],
   context: Context,
 ): Promise<number> {
   // Until the line is understood, what was typed says how an error shall look.
   let look = { json: args.includes("--json"), debug: args.includes("--debug") };
   let operation = "run filesync";
   try {
+    const commands = await loadNamed(args, table);
     const line = parseCommandLine(args, commands);
     const answered = answer(line, commands, context);
     if (answered !== undefined) return answered;
@@ -63,7 +64,11 @@ export async function main(
 }
 
 /** Answers what needs no command to run: help, the version, and no command at all. */
-function answer(line: CommandLine, commands: readonly Command[], context: Context): number | undefined {
+function answer(
+  line: CommandLine,
+  commands: readonly CommandEntry[],
+  context: Context,
+): number | undefined {
   const options = { columns: context.columns(), colors: context.colors };
   if (line.given.get("help")?.[0] === "true") {
     context.stdout.write(
@@ -81,10 +86,11 @@ function answer(line: CommandLine, commands: readonly Command[], context: Contex
   }
 }
 
-async function settle(
+/** What the user asks of `command`, by its line, the environment and the settings file. */
+export async function settle(
   command: Command,
   line: CommandLine,
-  commands: readonly Command[],
+  commands: readonly CommandEntry[],
   context: Context,
 ): Promise<Invocation> {
   const named = globalSetting("config", line, context)?.values[0];

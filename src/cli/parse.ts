@@ -5,7 +5,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { type Command, type Flag, flagsOf, GLOBAL_FLAGS } from "./command.ts";
+import { type Command, type CommandEntry, type Flag, flagsOf, GLOBAL_FLAGS, loadCommand } from "./command.ts";
 import { didYouMean } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
@@ -19,12 +19,27 @@ export interface CommandLine {
 }
 
 /**
+ * `commands` with the one loaded that `args` name, if any; {@linkcode parseCommandLine} needs that.
+ *
+ * @throws {FilesyncError} `usage` for an unknown flag before the command.
+ */
+export async function loadNamed(
+  args: readonly string[],
+  commands: readonly CommandEntry[],
+): Promise<CommandEntry[]> {
+  const at = findCommand(args);
+  const words = at === undefined ? [] : args.slice(at);
+  const name = words[0] === "help" ? words.slice(1).find((word) => !word.startsWith("-")) : words[0];
+  return await Promise.all(commands.map((entry) => entry.name === name ? loadCommand(entry) : entry));
+}
+
+/**
  * Understands a command line. Global flags may stand before the command too, and
  * `help <command>` is `<command> --help`.
  *
  * @throws {FilesyncError} `usage` for an unknown command or flag, or a flag without its value.
  */
-export function parseCommandLine(args: readonly string[], commands: readonly Command[]): CommandLine {
+export function parseCommandLine(args: readonly string[], commands: readonly CommandEntry[]): CommandLine {
   const at = findCommand(args);
   if (at === undefined) return { ...parseFlags(args, GLOBAL_FLAGS, "filesync") };
   const before = args.slice(0, at);
@@ -44,7 +59,10 @@ export function parseCommandLine(args: readonly string[], commands: readonly Com
       `${hint}filesync --help lists all commands`,
     );
   }
-  return { command, ...parseFlags([...before, ...after], flagsOf(command), `filesync ${name}`) };
+  if ("load" in command) throw new TypeError(`The command "${name}" was not loaded`);
+  const rest = nestedAt(after, command);
+  const parsed = parseFlags([...before, ...after.slice(0, rest)], flagsOf(command), `filesync ${name}`);
+  return { command, ...parsed, arguments: [...parsed.arguments, ...after.slice(rest)] };
 }
 
 /**
@@ -61,7 +79,7 @@ export function checkArguments(command: Command, given: readonly string[]): void
       `Give ${lowerFirst(missing.description)}; see filesync ${command.name} --help`,
     );
   }
-  if (given.length > command.arguments.length) {
+  if (command.nested === undefined && given.length > command.arguments.length) {
     throw usageError(
       `run filesync ${command.name}`,
       `${JSON.stringify(given[command.arguments.length])} is one argument too many`,
@@ -80,6 +98,17 @@ function findCommand(args: readonly string[]): number | undefined {
     unknown: (arg, key) => key === undefined ? true : refuse(arg, key, GLOBAL_FLAGS, "filesync"),
   })._;
   return rest.length === 0 ? undefined : head.length - rest.length;
+}
+
+/** Where the line of another command begins in `words`; at their end when there is none. */
+function nestedAt(words: readonly string[], { nested = [], flags }: Command): number {
+  const taking = new Set(
+    [...flags, ...GLOBAL_FLAGS].filter(({ value }) => value !== undefined).map(({ name }) => name),
+  );
+  const at = words.findIndex((word, i) =>
+    nested.includes(word) && !taking.has(words[i - 1]?.replace(/^--/, "") ?? "")
+  );
+  return at < 0 ? words.length : at;
 }
 
 function parseFlags(

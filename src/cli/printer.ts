@@ -1,8 +1,11 @@
 /** Makes the printer that the user asked for. @module */
 import type { Clock } from "../core/clock.ts";
+import { openNotifySocket } from "../files/notify_socket.ts";
+import { Notifier, watchdogOf } from "../service/notifier.ts";
 import type { Context, Invocation, TextSink } from "./command.ts";
 import { createJsonPrinter } from "./json_printer.ts";
 import { openLog } from "./log_file.ts";
+import { notifyPrinter } from "./notify_printer.ts";
 import type { Printer } from "./report.ts";
 import { createTextPrinter } from "./text_printer.ts";
 
@@ -29,7 +32,7 @@ export function createPrinter(options: PrinterOptions & { json: boolean }): Prin
 
 /**
  * The printer that the flags ask for (`--json`, `--quiet`, `--verbose`, and `--log` of a
- * command that has it).
+ * command that has it). Run by systemd, it tells that, too.
  *
  * @throws {FilesyncError} When the log cannot be written.
  */
@@ -46,10 +49,16 @@ export function openPrinter(invocation: Invocation, context: Context): Printer {
     quiet: invocation.has("quiet"),
     verbose: invocation.has("verbose"),
   });
+  const printers = [printer];
   const path = invocation.settings.get("log")?.values[0];
-  if (path === undefined) return printer;
-  const log = openLog(path, { clock });
-  return teePrinter(printer, log.asPrinter());
+  if (path !== undefined) printers.push(openLog(path, { clock }).asPrinter());
+  const socket = context.environment("NOTIFY_SOCKET");
+  const target = socket ? openNotifySocket(socket) : undefined;
+  if (target !== undefined) {
+    const watchdog = watchdogOf(context.environment, Deno.pid);
+    printers.push(notifyPrinter(new Notifier(target, clock, watchdog), context));
+  }
+  return printers.length === 1 ? printer : teePrinter(...printers);
 }
 
 /** Shows every report on all of `printers`, and closes them all. */

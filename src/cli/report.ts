@@ -114,6 +114,12 @@ export interface ReceivedReport {
   client?: string;
 }
 
+/** Settings are read again, or have been. */
+export interface ReloadReport {
+  type: "reload";
+  done: boolean;
+}
+
 /** A version was made of a whole tree. */
 export interface VersionReport {
   type: "version";
@@ -159,7 +165,8 @@ export type Report =
   | ListeningReport
   | ReceivedReport
   | VersionReport
-  | VerifiedReport;
+  | VerifiedReport
+  | ReloadReport;
 
 /** Whatever shows reports. Neither method throws. */
 export interface Printer extends Disposable {

@@ -84,6 +84,8 @@ export function textOf(report: Exclude<Report, ProgressReport>, now: number): Re
         detail,
       };
     }
+    case "reload":
+      return { tone: "plain", head: "reload:", body: report.done ? "done" : "settings are read again" };
     case "verified":
       return ofVerified(report);
     case "version": {

@@ -15,16 +15,14 @@ import { entriesFor, restorePlan, restoreTree } from "../sync/restore_tree.ts";
 import { resolveVersion } from "../versions/version_names.ts";
 import type { Snapshot } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
-import { type Command, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
 import { absolute } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import type { Printer, TotalsReport } from "./report.ts";
 import { findVersions, FROM_FLAG } from "./version_places.ts";
 import { pathInTree, treeIn } from "./versions.ts";
 
-export const restoreCommand: Command = {
-  name: "restore",
-  summary: "Bring back a version of a directory, or of a part of it",
+export const restoreCommand: CommandBody = {
   description:
     "Brings <dir> to the state of a version: files that were changed or removed since come back, and a directory that was deleted is made anew. What stands there now is kept as a version first. Files that were made since are left alone, unless --delete is given.\n\n" +
     "<dir> is a backup, the source of a sync, a served directory with versions, or a file or directory in one of them.",

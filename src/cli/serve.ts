@@ -7,17 +7,16 @@ import { listen } from "../server/listen.ts";
 import { readOrMakeToken, type Token } from "../server/token_file.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
-import { type Command, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
 import { DEFAULT_PORT, isLoopback } from "./destination.ts";
 import { openPrinter } from "./printer.ts";
+import { onReload } from "./reload.ts";
 import type { Printer } from "./report.ts";
 import { parseCount } from "./sizes.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
 import { usageError } from "./usage_error.ts";
 
-export const serveCommand: Command = {
-  name: "serve",
-  summary: "Take changes into a directory, over HTTP",
+export const serveCommand: CommandBody = {
   description:
     "Serves <dir> to `filesync watch`. A file in <dir> is always the old one or the new one, whole; what was acknowledged survives a power cut. The directory may be used and changed by others: at every start its files are compared with the index kept in <dir>/.filesync.\n\n" +
     "At the first start a token is made and printed with the command to paste on the other machine. From this machine itself no token is needed, as long as the server listens on the loopback address only.",
@@ -63,15 +62,16 @@ export const serveCommand: Command = {
 async function serve(invocation: Invocation, context: Context): Promise<number> {
   const { clock, version, signal } = context;
   const { hostname, port } = parseListen(invocation.flag("listen")!);
-  const tls = readTls(invocation);
+  let tls = readTls(invocation);
   using printer = openPrinter(invocation, context);
   await using receiver = new LocalReceiver(invocation.arguments[0], { clock });
   const directory = receiver.root.path;
-  const token = tokenFor(invocation, context, `${directory}/${STATE_DIRECTORY}/token`);
+  const tokenPath = `${directory}/${STATE_DIRECTORY}/token`;
+  let token = tokenFor(invocation, context, tokenPath);
   const app = createApp(receiver, {
     clock,
     version,
-    guard: { token: token.value, open: isLoopback(hostname) },
+    guard: { token: () => token.value, open: isLoopback(hostname) },
     onBatch({ actions }, { before, results }, session) {
       let sequence = before;
       actions.forEach((action, i) => {
@@ -90,7 +90,8 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
       printer.report({ type: "notice", level: "warning", message, hint });
     },
   });
-  const listener = listen(app, { hostname, port, clock, tls });
+  let listener = listen(app, { hostname, port, clock, tls });
+  const usedPort = Number(new URL(listener.url).port) || port;
   const listening = {
     type: "listening",
     url: listener.url,
@@ -98,6 +99,16 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
     ...(token.isNew || invocation.has("json") ? { token: token.value } : {}),
     ...(token.isNew ? { watchCommand: watchCommandFor(listener.url, hostname, token.value) } : {}),
   } as const;
+  using _reload = onReload(context, printer, async () => {
+    token = tokenFor(invocation, context, tokenPath);
+    const changed = readTls(invocation);
+    if (changed === undefined || (changed.cert === tls?.cert && changed.key === tls.key)) return;
+    // A certificate that cannot be used must be found out while there still is a server.
+    Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...changed }).close();
+    await listener.close();
+    tls = changed;
+    listener = listen(app, { hostname, port: usedPort, clock, tls });
+  });
   try {
     printer.report(listening);
     await untilReady(receiver, printer, signal);
@@ -148,7 +159,8 @@ function watchCommandFor(url: string, hostname: string, token: string): string {
   return `FILESYNC_TOKEN=${token} filesync watch <dir> --to ${address}${plain}`;
 }
 
-function parseListen(text: string): { hostname: string; port: number } {
+/** Understands `--listen`. */
+export function parseListen(text: string): { hostname: string; port: number } {
   const match = /^(?:(\[[0-9a-f:.]+\]|[^:\s]+):)?(\d+)$/i.exec(text) ??
     /^(\[[0-9a-f:.]+\]|[^:\s]+)()$/i.exec(text);
   if (match === null) {

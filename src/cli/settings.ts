@@ -44,7 +44,7 @@ export function defaultSettingsPath(environment: Environment, os: string): strin
  */
 export async function readSettingsFile(
   path: string,
-  commands: readonly Command[],
+  commands: readonly Pick<Command, "name">[],
   required: boolean,
 ): Promise<SettingsFile> {
   const operation = `read the settings in ${JSON.stringify(path)}`;

@@ -1,16 +1,14 @@
 /** `filesync status`: what waits, and what has problems. @module */
 import { EXIT } from "../core/errors.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
-import type { Command, Context, Invocation } from "./command.ts";
+import type { CommandBody, Context, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
 import { quotePath, visible } from "./quote.ts";
 import { formatBytes, formatDuration } from "./sizes.ts";
 import { type KnownState, openStates, STATE_FLAG } from "./state_home.ts";
 import { createStyle } from "./style.ts";
 
-export const statusCommand: Command = {
-  name: "status",
-  summary: "Show what is pushed where, what waits and what has problems",
+export const statusCommand: CommandBody = {
   description:
     "Works while `filesync watch` runs and when it does not. The exit code is 1 when any path has a problem.",
   arguments: [{ name: "dir", optional: true, description: "Only pushes of this directory" }],

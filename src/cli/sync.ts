@@ -1,7 +1,7 @@
 /** `filesync sync`: make a backup equal to a directory, once or again and again, and keep versions. @module */
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { refuseNesting } from "../sync/pusher.ts";
-import { type Command, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
 import { type Destination, destinationName, parseDestination } from "./destination.ts";
 import { mirror } from "./mirror.ts";
 import { absolute, realDirectory, realPathOf } from "./places.ts";
@@ -15,9 +15,7 @@ import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
 import { usageError } from "./usage_error.ts";
 import { versionsBeside } from "./version_places.ts";
 
-export const syncCommand: Command = {
-  name: "sync",
-  summary: "Make a backup equal to a directory, and keep versions of what was there",
+export const syncCommand: CommandBody = {
   description:
     "Makes <backup> equal to <source>: content, names, permissions, times, links and empty directories. What is not in <source> is removed from <backup>.\n\n" +
     "Beside the backup, in __versions__, every state that was synced is kept, by default the latest and the previous one; see `filesync versions` and `filesync restore`. Only chunks that are new take space. A server keeps versions by itself, with `filesync serve --keep`.\n\n" +

@@ -11,16 +11,14 @@ import { restoreTree } from "../sync/restore_tree.ts";
 import { type Finding, verifyTree } from "../sync/verify_tree.ts";
 import type { Damage } from "../versions/scrub.ts";
 import { VersionStore } from "../versions/version_store.ts";
-import { type Command, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
 import { realDirectory } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import type { Printer } from "./report.ts";
 import { Sides } from "./sides.ts";
 import { findVersions, FROM_FLAG } from "./version_places.ts";
 
-export const verifyCommand: Command = {
-  name: "verify",
-  summary: "Read all of a directory and its versions, and find what a disk has spoilt",
+export const verifyCommand: CommandBody = {
   description:
     "Compares every file of <dir> with the digest that was recorded of it, and every chunk of its versions with its name. A file whose content changed while neither its size nor its time did is damaged: a program that writes a file changes its time, a failing disk does not. Anything else that differs was changed by somebody, and is only counted.\n\n" +
     "With --repair, good content is taken from the versions or from the other side of a sync. A damaged file is never carried over a good one by `filesync sync`, whether or not this was run.\n\n" +

@@ -5,7 +5,7 @@ import { parsePath, type TreePath } from "../core/path.ts";
 import type { Difference, Snapshot } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
 import { resolveVersion } from "../versions/version_names.ts";
-import type { Command, Context, Invocation } from "./command.ts";
+import type { CommandBody, Context, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
 import { quotePath, visible } from "./quote.ts";
 import { count } from "./report_text.ts";
@@ -14,9 +14,7 @@ import { createStyle } from "./style.ts";
 import { usageError } from "./usage_error.ts";
 import { findVersions, type FoundVersions, FROM_FLAG } from "./version_places.ts";
 
-export const versionsCommand: Command = {
-  name: "versions",
-  summary: "Show the versions of a directory, or of a file in it",
+export const versionsCommand: CommandBody = {
   description:
     "Works on a backup, on the source of a sync, and on a served directory; also when they were deleted. A version of a directory is a whole state of it; `filesync restore` brings it back.",
   arguments: [{ name: "dir", description: "The directory, or a file or directory in it" }],

@@ -1,18 +1,17 @@
 /** `filesync watch`: push every change of a directory. @module */
 import { refuseNesting } from "../sync/pusher.ts";
 import { throttledReceiver } from "../transport/throttled_receiver.ts";
-import { type Command, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
 import { clientName, destinationName, openDestination, parseDestination } from "./destination.ts";
 import { absolute, realDirectory } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import { exitCodeOfPush, push, type PushJob } from "./push.ts";
+import { onReload } from "./reload.ts";
 import { parseSize } from "./sizes.ts";
 import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
 
-export const watchCommand: Command = {
-  name: "watch",
-  summary: "Push every change of a directory to a server or another directory",
+export const watchCommand: CommandBody = {
   description:
     "Brings the destination in step with <dir>, then pushes every change as soon as the file has settled: content, names, permissions and times of files, directories and symbolic links. Content that the destination has anywhere, whole or in parts, is not sent again.\n\n" +
     "Changes wait in a queue on disk, so that a dead network or a restart loses nothing. Look into it with `filesync status` and `filesync why`. Stop with Ctrl+C.\n\n" +
@@ -86,7 +85,7 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
   }
   const limit = invocation.flag("limit");
   const bytesPerSecond = limit === undefined ? undefined : parseSize(limit, "--limit");
-  const token = readToken(invocation, context);
+  let token = readToken(invocation, context);
   const name = destinationName(destination);
   const given = invocation.flag("state");
   const dryRun = invocation.has("dry-run");
@@ -102,13 +101,14 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
   });
   const opened = openDestination(destination, {
     clock,
-    token,
+    token: token === undefined ? undefined : () => token,
     allowPlainHttp: invocation.has("allow-plain-http"),
     client: clientName(source, context),
     version: context.version,
     // What is under way when the user interrupts is finished, not cut.
     signal: new AbortController().signal,
   });
+  using _reload = onReload(context, printer, () => void (token = readToken(invocation, context)));
   await using resources = new AsyncDisposableStack();
   resources.defer(() => opened.close());
   const receiver = bytesPerSecond === undefined

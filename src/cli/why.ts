@@ -5,16 +5,14 @@ import { parsePath, type TreePath } from "../core/path.ts";
 import { IgnoreRules } from "../files/ignore_rules.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import { isUnchanged } from "../index/unchanged.ts";
-import type { Command, Context, Invocation } from "./command.ts";
+import type { CommandBody, Context, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
 import { quotePath, visible } from "./quote.ts";
 import { formatDuration } from "./sizes.ts";
 import { type KnownState, openStates, STATE_FLAG } from "./state_home.ts";
 import { usageError } from "./usage_error.ts";
 
-export const whyCommand: Command = {
-  name: "why",
-  summary: "Say why a path is, or is not, in step",
+export const whyCommand: CommandBody = {
   description:
     "Names the cause and the next step: a rule that leaves the path out, a problem and when it is tried again, a place in the queue. The exit code is 1 when something must be done about it.",
   arguments: [{ name: "path", description: "A file, directory or link of a watched directory" }],

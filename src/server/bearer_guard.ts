@@ -5,10 +5,13 @@ import { FilesyncError } from "../core/errors.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import { digestToBytes } from "../core/digest.ts";
 
+/** A token, or what gives the one that holds now; `undefined` lets nobody in. */
+export type TokenSource = string | (() => string | undefined);
+
 /** Settings of {@linkcode bearerGuard}. */
 export interface BearerGuardOptions {
   /** The token, as clients send it. */
-  token: string;
+  token: TokenSource;
   /**
    * Whether requests without any token are let in, as long as they name this machine in `Host`
    * (a web page cannot make a browser do that under its own name). Only for a server that listens
@@ -23,8 +26,7 @@ const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 /** A middleware that answers 401 unless the request carries the token. */
 export function bearerGuard({ token, open = false }: BearerGuardOptions): MiddlewareHandler {
-  // Digests have one length, which the comparison needs, and which tells nothing of the token's.
-  const expected = digestToBytes(sha256(new TextEncoder().encode(token)));
+  const now = asFunction(token);
   return async function guard(c, next) {
     const given = c.req.header("authorization");
     if (given === undefined) {
@@ -32,11 +34,22 @@ export function bearerGuard({ token, open = false }: BearerGuardOptions): Middle
         c.req.header("origin") === undefined;
       if (!local) throw refused("no token came with it");
     } else {
-      const actual = digestToBytes(sha256(new TextEncoder().encode(given.replace(/^Bearer /i, ""))));
+      const right = now();
+      if (right === undefined) throw refused("there is no token to compare it with");
+      const [actual, expected] = [given.replace(/^Bearer /i, ""), right].map(digestOf);
       if (!timingSafeEqual(actual, expected)) throw refused("the token is not the right one");
     }
     await next();
   };
+}
+
+function asFunction(source: TokenSource): () => string | undefined {
+  return typeof source === "string" ? () => source : source;
+}
+
+/** Digests have one length, which the comparison needs, and which tells nothing of the token's. */
+function digestOf(token: string): Uint8Array {
+  return digestToBytes(sha256(new TextEncoder().encode(token)));
 }
 
 function refused(reason: string): FilesyncError {

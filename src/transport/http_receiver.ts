@@ -63,8 +63,8 @@ const groupsAnswer = v.object({ held: v.literal(true), ...groupsHeaderSchema.ent
 
 /** Settings of {@linkcode HttpReceiver}. */
 export interface HttpReceiverOptions {
-  /** Sent as a bearer token. */
-  token?: string;
+  /** Sent as a bearer token; a function is asked for the one that holds now. */
+  token?: string | (() => string | undefined);
   /** How the client names itself to people: `user@host:/directory`. */
   client?: string;
   /** The program's version. */
@@ -340,7 +340,8 @@ export class HttpReceiver implements Receiver {
     path: string,
     { method = "GET", body: plain, type, accept, headers, endless }: RequestOptions,
   ): Promise<Response> {
-    const { token, signal, onSent } = this.#options;
+    const { signal, onSent } = this.#options;
+    const token = typeof this.#options.token === "function" ? this.#options.token() : this.#options.token;
     const packed = type === FRAMES_TYPE && this.#link.isSlow && plain instanceof Uint8Array
       ? await compress(plain)
       : undefined;

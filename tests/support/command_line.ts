@@ -60,6 +60,7 @@ export function fakeContext(changes: Partial<Context> = {}): FakeContext {
     version: "1.2.3",
     clock: new FakeClock(),
     signal: new AbortController().signal,
+    onReload: () => ({ [Symbol.dispose]() {} }),
     environment: () => undefined,
     stdout: { write: (text) => void (written.stdout += text) },
     stderr: { write: (text) => void (written.stderr += text) },

@@ -1,0 +1,161 @@
+/**
+ * From the line of a command to the service that runs it: all that counts where it is installed (the
+ * directory, the environment, the settings file) is written out, so that it means the same when it runs.
+ *
+ * @module
+ */
+import { dirname, resolve } from "@std/path";
+import { serviceName, type ServiceScope, type ServiceSpec } from "../service/manager.ts";
+import { type CommandEntry, type Context, type Flag, flagsOf, type Invocation } from "./command.ts";
+import { isLoopback, parseDestination } from "./destination.ts";
+import { settle } from "./main.ts";
+import { checkArguments, loadNamed, parseCommandLine } from "./parse.ts";
+import { quotePath } from "./quote.ts";
+import { parseListen } from "./serve.ts";
+import { TOKEN_VARIABLE } from "./token.ts";
+import { usageError } from "./usage_error.ts";
+
+/** The commands that run for as long as they are let. */
+export const LASTING = ["serve", "watch"] as const;
+
+/** These end at once, or belong to one run only. */
+const NOT_LASTING = ["help", "version", "once", "dry-run", "allow-mass-delete"];
+
+/** These are for the program that installs. */
+const NOT_CARRIED = new Set(["config", "debug"]);
+
+/** What {@linkcode readJob} needs to know of where the service will run. */
+export interface JobPlace {
+  scope: ServiceScope;
+  account?: string;
+  /** A name other than that made from the directory. */
+  name?: string;
+  executable: string;
+  /** Whether it is this machine: paths are made absolute then, links are resolved. */
+  isHere: boolean;
+  /** The file of a service's token. */
+  tokenOf(name: string): string;
+  /** The file that a service logs to, where nobody keeps what it prints. */
+  logOf?(name: string): string;
+  /** The directory of a service's state; it is the user's own when this is absent. */
+  stateOf?(name: string): { path: string; managed?: string };
+}
+
+/**
+ * The service that runs the command line `words`.
+ *
+ * @throws {FilesyncError} `usage` when the line is not right, or is of a command that ends by itself.
+ */
+export async function readJob(
+  words: readonly string[],
+  table: readonly CommandEntry[],
+  context: Context,
+  place: JobPlace,
+): Promise<ServiceSpec> {
+  const commands = await loadNamed(words, table);
+  const line = parseCommandLine(words, commands);
+  const { command } = line;
+  if (command === undefined || !LASTING.some((name) => name === command.name)) {
+    throw usageError(
+      "make a service",
+      `${quotePath(words[0] ?? "")} is no command that keeps running`,
+      `There are ${LASTING.join(", ")}, such as: filesync service install serve /srv/photos`,
+    );
+  }
+  checkArguments(command, line.arguments);
+  const invocation = await settle(command, line, commands, context);
+  const path = (text: string) => place.isHere ? realPathOr(resolve(text)) : text;
+  const directory = path(invocation.arguments[0]);
+  const name = place.name ?? serviceName(command.name, directory);
+  const flags = flagsOf(command);
+  const writes: string[] = [];
+  const reads: string[] = [];
+  (command.name === "serve" ? writes : reads).push(directory);
+
+  const args = [command.name, directory];
+  for (const [flagName, { values, from }] of invocation.settings) {
+    const flag = flags.find((flag) => flag.name === flagName)!;
+    if (from === "default" || NOT_CARRIED.has(flagName)) continue;
+    if (NOT_LASTING.includes(flagName)) {
+      throw usageError("make a service", `--${flagName} is for a single run`, `Leave --${flagName} out`);
+    }
+    args.push(...values.flatMap((value) => wordsOf(flag, written(flag, value, path))));
+  }
+  function carry(flag: string, file: string): void {
+    args.push(`--${flag}=${file}`);
+  }
+
+  const destination = command.name === "watch"
+    ? parseDestination(invocation.flag("to")!, Deno.cwd())
+    : undefined;
+  if (destination?.kind === "directory") writes.push(path(destination.path));
+  const token = tokenOf(invocation, context, place.tokenOf(name));
+  if (token !== undefined) carry("token-file", token.path);
+  const state = command.name === "watch" && invocation.flag("state") === undefined
+    ? place.stateOf?.(name)
+    : undefined;
+  if (state !== undefined) carry("state", state.path);
+  const log = invocation.flag("log") === undefined ? place.logOf?.(name) : path(invocation.flag("log")!);
+  if (log !== undefined) {
+    if (invocation.flag("log") === undefined) carry("log", log);
+    writes.push(dirname(log));
+  }
+  for (const given of ["token-file", "tls-cert", "tls-key"]) {
+    const file = flags.some(({ name }) => name === given) ? invocation.flag(given) : undefined;
+    if (file !== undefined) reads.push(path(file));
+  }
+  if (token !== undefined) reads.push(token.path);
+  if (command.name === "watch" && invocation.flag("state") !== undefined) {
+    writes.push(path(invocation.flag("state")!));
+  }
+  const { scope, account, executable } = place;
+  return {
+    ...{ name, scope, account, executable, args, writes, reads, token, log },
+    description: `filesync ${command.name} ${directory}${
+      destination === undefined ? "" : ` to ${invocation.flag("to")}`
+    }`,
+    state: state?.managed,
+    privilegedPort: command.name === "serve" && isPrivileged(invocation.flag("listen")!),
+  };
+}
+
+/** Why a service should rather not be as it is; nothing when all is well. */
+export function cautionFor(spec: ServiceSpec): string | undefined {
+  const listen = spec.args.find((word) => word.startsWith("--listen="))?.slice("--listen=".length);
+  if (spec.args[0] !== "serve" || (listen !== undefined && !isLoopback(parseListen(listen).hostname))) return;
+  return "It listens on this machine only; --listen 0.0.0.0:7433 takes every network";
+}
+
+/** The value of a flag as it shall stand in the service. */
+function written(flag: Flag, value: string, path: (text: string) => string): string {
+  if (flag.value === "FILE" || flag.value === "DIR") return path(value);
+  if (flag.name !== "to") return value;
+  const destination = parseDestination(value, Deno.cwd());
+  return destination.kind === "directory" ? path(value) : value;
+}
+
+function wordsOf(flag: Flag, value: string): string[] {
+  if (flag.value !== undefined) return [`--${flag.name}=${value}`];
+  if (value === "true") return [`--${flag.name}`];
+  return flag.negatable ? [`--no-${flag.name}`] : [];
+}
+
+/** A token of the environment goes into a file: whoever lists processes or units must not see it. */
+function tokenOf(invocation: Invocation, context: Context, path: string): ServiceSpec["token"] {
+  const value = context.environment(TOKEN_VARIABLE);
+  return value && invocation.flag("token-file") === undefined ? { path, value } : undefined;
+}
+
+function isPrivileged(listen: string): boolean {
+  const { port } = parseListen(listen);
+  return port > 0 && port < 1024;
+}
+
+/** The real path, as far as there is one. */
+function realPathOr(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
+}
