@@ -1,0 +1,287 @@
+/**
+ * One round of two-way sync: both trees are looked at, compared with each other and with the last common
+ * state, and brought in step. Whatever cuts it short, the next round goes on from what both sides hold.
+ *
+ * {@linkcode syncTwoWay} does a round, {@linkcode reconcile} decides, {@linkcode carryOut} acts,
+ * {@linkcode TwoWayState} remembers.
+ *
+ * @module
+ */
+import type { Clock } from "../../core/clock.ts";
+import type { Entry } from "../../core/entry.ts";
+import { errorOf } from "../../core/problem.ts";
+import { FilesyncError } from "../../core/errors.ts";
+import { parentOf, pathFault, ROOT, type TreePath } from "../../core/path.ts";
+import type { IgnoreRules } from "../../files/ignore_rules.ts";
+import type { Receiver, RefreshedInfo } from "../../transport/receiver.ts";
+import { brakeReason } from "../brake.ts";
+import type { Party } from "./carry_content.ts";
+import { actionsOf, carryOut, hasActions } from "./carry_out.ts";
+import type { ConflictPolicy } from "./decide.ts";
+import { nameClashes } from "./name_clashes.ts";
+import { type Conflict, isWithinAny, type Plan, reconcile, withoutRemovals } from "./reconcile.ts";
+import { differences, isSame, type Side, SIDES, type Triple } from "./triple.ts";
+import {
+  noTotals,
+  type OnTwoWayEvent,
+  type SidedAction,
+  type SidedProblem,
+  type SideTotals,
+} from "./two_way_event.ts";
+import type { Mark, Settled, TwoWayState } from "./two_way_state.ts";
+
+/** One of the two trees. */
+export interface TwoWaySide {
+  receiver: Receiver;
+  /** How it is called in messages: `the source`. */
+  name: string;
+  /** Where it is, in the names of conflict copies: a host's name. */
+  host: string;
+  /** Whether the receiver keeps a version of every content that is replaced; else losers of conflicts become copies. */
+  keepsLosers: boolean;
+}
+
+/** Settings of {@linkcode syncTwoWay}. */
+export interface TwoWayOptions {
+  /** The source. */
+  a: TwoWaySide;
+  /** The backup. */
+  b: TwoWaySide;
+  state: TwoWayState;
+  conflict: ConflictPolicy;
+  /** What is left out on both sides; read again for each round. */
+  rules?: IgnoreRules[];
+  /** Names the settings by which paths are left out, besides rule files in the trees. @default {""} */
+  ruleSettings?: string;
+  /** Plan only. @default {false} */
+  dryRun?: boolean;
+  /** Carry out removals however many they are. @default {false} */
+  allowMassDelete?: boolean;
+  clock: Clock;
+  random: () => number;
+  /** Ends the round after what is under way. */
+  signal: AbortSignal;
+  onEvent: OnTwoWayEvent;
+}
+
+/** What a round did, or would do. */
+export interface TwoWayResult {
+  totals: Record<Side, SideTotals>;
+  conflicts: Conflict[];
+  problems: SidedProblem[];
+  /** Why nothing was removed, when something was held back. */
+  brake?: string;
+  /** What is to be done, in order; only of a dry run. */
+  plan?: SidedAction[];
+  /** Whether it was ended by its signal. */
+  interrupted: boolean;
+  /** Whether both trees are in step now. */
+  inStep: boolean;
+}
+
+/** Entries recorded in one transaction. */
+const GROUP = 1_000;
+
+/**
+ * Does one round.
+ *
+ * @throws {FilesyncError} When a side is out of reach, refuses everything, or cannot be looked at at all.
+ */
+export async function syncTwoWay(options: TwoWayOptions): Promise<TwoWayResult> {
+  const { state, dryRun = false, signal, onEvent } = options;
+  const result: TwoWayResult = {
+    totals: { a: noTotals(), b: noTotals() },
+    conflicts: [],
+    problems: [],
+    interrupted: false,
+    inStep: false,
+  };
+  onEvent({ type: "looking" });
+  const infos = await lookAtBoth(options);
+  if (typeof infos === "string") return { ...result, brake: infos };
+  const mark = markOf(infos, settingsOf(options));
+  if (JSON.stringify(mark) === JSON.stringify(state.mark)) {
+    return { ...result, inStep: true, ...(dryRun && { plan: [] }) };
+  }
+  if (!dryRun) state.mark = undefined;
+
+  const comparison = await compare(infos, options);
+  if (signal.aborted) return { ...result, interrupted: true };
+  let plan = await planFor(comparison, infos, options);
+  result.problems.push(...comparison.problems, ...plan.problems.map((problem) => ({ problem })));
+  const brake = brakeOn(plan, comparison, infos, options);
+  if (brake !== undefined) {
+    result.brake = brake.reason;
+    plan = brake.stopsAll ? NOTHING : withoutRemovals(plan);
+  }
+  result.conflicts = plan.conflicts;
+  for (const { side, problem } of result.problems) onEvent({ type: "problem", side, problem });
+  for (const conflict of plan.conflicts) onEvent({ type: "conflict", conflict });
+  const hasWork = hasActions(plan);
+  if (dryRun) return { ...result, plan: actionsOf(plan) };
+  if (brake?.stopsAll) return result;
+
+  const parties: Record<Side, Party> = {
+    a: { receiver: options.a.receiver, info: infos.a },
+    b: { receiver: options.b.receiver, info: infos.b },
+  };
+  const done = await carryOut(plan, { ...options, parties });
+  state.roots = { a: infos.a.rootId, b: infos.b.rootId };
+  result.totals = done.totals;
+  result.problems.push(...done.problems);
+  result.interrupted = signal.aborted;
+  result.inStep = result.problems.length === 0 && brake === undefined && !signal.aborted;
+  // What was done is looked at once more before it is believed: others may have changed something meanwhile.
+  if (result.inStep && !hasWork) state.mark = mark;
+  return result;
+}
+
+const NOTHING: Plan = {
+  renames: [],
+  copies: [],
+  items: [],
+  conflicts: [],
+  problems: [],
+  gone: { a: 0, b: 0 },
+};
+
+/** Looks at both trees. Gives a reason when one is not where it was. */
+async function lookAtBoth(options: TwoWayOptions): Promise<Record<Side, RefreshedInfo> | string> {
+  try {
+    for (const rules of options.rules ?? []) rules.reload();
+    const [a, b] = await Promise.all(SIDES.map((side) => options[side].receiver.refresh()));
+    for (const { problems } of [a, b]) {
+      const ofAll = problems.find(({ path }) => path === undefined || path === ROOT);
+      if (ofAll !== undefined) throw errorOf(ofAll);
+    }
+    return { a, b };
+  } catch (error) {
+    if (error instanceof FilesyncError && error.code === "brake") return error.message;
+    throw error;
+  }
+}
+
+function settingsOf({ conflict, ruleSettings = "" }: TwoWayOptions): string {
+  return JSON.stringify([conflict, ruleSettings]);
+}
+
+function markOf({ a, b }: Record<Side, RefreshedInfo>, settings: string): Mark {
+  return {
+    indexIds: { a: a.indexId, b: b.indexId },
+    sequences: { a: a.sequence, b: b.sequence },
+    settings,
+  };
+}
+
+/** What differs, and what is not to be judged. */
+interface Comparison {
+  triples: Triple[];
+  problems: SidedProblem[];
+  /** Directories that hold something that is left out or could not be looked at. */
+  holders: Record<Side, Set<TreePath>>;
+  /** Whether a side has nothing in it at all. */
+  isEmpty: Record<Side, boolean>;
+}
+
+/** Compares both trees with the last common state; records on the way what is the same on both sides. */
+async function compare(infos: Record<Side, RefreshedInfo>, options: TwoWayOptions): Promise<Comparison> {
+  const { state, rules = [], dryRun = false, signal } = options;
+  const comparison: Comparison = {
+    triples: [],
+    problems: [],
+    holders: { a: new Set(), b: new Set() },
+    isEmpty: { a: true, b: true },
+  };
+  const unknown = new Set<TreePath>();
+  const holdAbove = (side: Side, path: TreePath) => {
+    const holders = comparison.holders[side];
+    for (let at = parentOf(path); at !== ROOT && !holders.has(at); at = parentOf(at)) holders.add(at);
+  };
+  for (const side of SIDES) {
+    for (const problem of infos[side].problems) {
+      comparison.problems.push({ side, problem });
+      const path = problem.path as TreePath;
+      if (pathFault(path) === undefined) unknown.add(path);
+      holdAbove(side, path);
+    }
+  }
+  const isLeftOut = ({ path, kind }: Entry) => rules.some((some) => some.ignores(path, kind === "directory"));
+
+  async function* visible(side: Side): AsyncGenerator<Entry> {
+    for await (const entry of options[side].receiver.tree()) {
+      comparison.isEmpty[side] = false;
+      if (isLeftOut(entry)) holdAbove(side, entry.path);
+      else if (!isWithinAny(entry.path, unknown)) yield entry;
+    }
+  }
+
+  let settled: Settled[] = [];
+  const flush = () => {
+    if (!dryRun) state.settle(settled);
+    settled = [];
+  };
+  function* base(): Generator<Entry> {
+    for (const entry of state.entries()) {
+      // Left out from now on: neither carried nor removed, and should it come back, it is merged.
+      if (isLeftOut(entry)) settled.push({ path: entry.path });
+      else if (!isWithinAny(entry.path, unknown)) yield entry;
+    }
+  }
+
+  for await (const triple of differences(base(), visible("a"), visible("b"))) {
+    if (signal.aborted) break;
+    const { path, a, b } = triple;
+    if (a !== undefined && b !== undefined && isSame(a, b)) settled.push({ path, target: a });
+    else comparison.triples.push(triple);
+    if (settled.length >= GROUP) flush();
+  }
+  flush();
+  return comparison;
+}
+
+/** Plans, without the names that a side cannot tell from others. */
+async function planFor(
+  { triples, problems, holders }: Comparison,
+  infos: Record<Side, RefreshedInfo>,
+  options: TwoWayOptions,
+): Promise<Plan> {
+  const { state, conflict } = options;
+  const planOf = (some: Triple[]) =>
+    reconcile(some, {
+      policy: conflict,
+      hosts: { a: options.a.host, b: options.b.host },
+      keepsLosers: { a: options.a.keepsLosers, b: options.b.keepsLosers },
+      holds: (side, directory) => holders[side].has(directory),
+      standing: (path) => state.get(path),
+    });
+  let plan = planOf(triples);
+  const refused = new Set<TreePath>();
+  for (const side of SIDES) {
+    if (!infos[side].foldsNames) continue;
+    for (const problem of await nameClashes(plan, side, options[side].receiver.tree())) {
+      problems.push({ side, problem });
+      refused.add(problem.path as TreePath);
+    }
+  }
+  if (refused.size > 0) plan = planOf(triples.filter(({ path }) => !isWithinAny(path, refused)));
+  return plan;
+}
+
+/** Why removals are held back, and whether nothing else may be done either. */
+function brakeOn(
+  plan: Plan,
+  { isEmpty }: Comparison,
+  infos: Record<Side, RefreshedInfo>,
+  { state, allowMassDelete = false, ...options }: TwoWayOptions,
+): { reason: string; stopsAll: boolean } | undefined {
+  if (allowMassDelete) return undefined;
+  const { count: known, roots } = state;
+  for (const side of SIDES) {
+    const replaced = roots !== undefined && roots[side] !== infos[side].rootId;
+    const { name } = options[side];
+    const reason = brakeReason({ known, gone: plan.gone[side], empty: isEmpty[side], replaced, name });
+    // Where another directory stands, or one that is empty, nothing may be written either: it may be the
+    // place where a disk is to be mounted.
+    if (reason !== undefined) return { reason, stopsAll: isEmpty[side] || replaced };
+  }
+}
