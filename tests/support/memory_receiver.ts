@@ -11,9 +11,17 @@ import { type Chunk, type Manifest, unpackManifest } from "../../src/core/chunk.
 import type { Digest } from "../../src/core/digest.ts";
 import { type Entry, sameContent, sameEntry } from "../../src/core/entry.ts";
 import { type ErrorCode, FilesyncError, toFilesyncError } from "../../src/core/errors.ts";
-import { foldPath, isWithin, parentOf, rebase, ROOT, type TreePath } from "../../src/core/path.ts";
+import {
+  comesBefore,
+  foldPath,
+  isWithin,
+  parentOf,
+  rebase,
+  ROOT,
+  type TreePath,
+} from "../../src/core/path.ts";
 import { problemOf } from "../../src/core/problem.ts";
-import { comesBefore } from "../../src/sync/compare.ts";
+
 import type {
   ActionResult,
   Batch,

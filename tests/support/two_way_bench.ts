@@ -16,19 +16,21 @@ export function memoryState(): TwoWayState {
   return new TwoWayState(db);
 }
 
+/** Settings of every round of a pair. */
+export type TwoWayPairOptions = Partial<TwoWayOptions> & {
+  hosts?: [a: string, b: string];
+  keepsLosers?: boolean;
+};
+
 /** Two receivers that are synced with each other. */
 export class TwoWayPair implements Disposable {
   readonly state = memoryState();
   /** Contents that lost a conflict and were left to versions. */
   readonly versions = new Set<Digest>();
   readonly #receivers: [a: Receiver, b: Receiver];
-  readonly #options: Partial<TwoWayOptions> & { hosts?: [string, string]; keepsLosers?: boolean };
+  readonly #options: TwoWayPairOptions;
 
-  constructor(
-    a: Receiver,
-    b: Receiver,
-    options: Partial<TwoWayOptions> & { hosts?: [string, string]; keepsLosers?: boolean } = {},
-  ) {
+  constructor(a: Receiver, b: Receiver, options: TwoWayPairOptions = {}) {
     this.#receivers = [a, b];
     this.#options = options;
   }

@@ -1,7 +1,6 @@
 /** What stands at a path on two sides, and what stood there on both when they were last in step. @module */
 import { type Entry, sameEntry } from "../../core/entry.ts";
-import type { TreePath } from "../../core/path.ts";
-import { comesBefore } from "../compare.ts";
+import { comesBefore, type TreePath } from "../../core/path.ts";
 
 /** One of the two trees. */
 export type Side = "a" | "b";
