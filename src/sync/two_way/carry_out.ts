@@ -188,12 +188,11 @@ class PlanWork {
   /** Records what both sides hold without anything having to be done. */
   settleWhatIsInStep(): void {
     const settled: Settled[] = [];
-    for (const item of this.#plan.items) {
+    for (const item of [...this.#plan.copies, ...this.#plan.items]) {
       const tasks = SIDES.flatMap((side) => Object.values(stepsOf(item, side)));
       if (tasks.length > 0) this.#left.set(item, tasks.length);
       else if (!isWithinAny(item.path, this.#blocked)) settled.push(item);
     }
-    for (const item of this.#plan.copies) this.#left.set(item, SIDES.length);
     this.#options.state.settle(settled);
   }
 
@@ -234,7 +233,7 @@ class PlanWork {
     if (window.length > 0) yield window;
   }
 
-  async #do(side: Side, tasks: Task[]): Promise<void> {
+  async #do(side: Side, tasks: Task[], isAgain = false): Promise<void> {
     const { parties, state } = this.#options;
     const puts = tasks.flatMap(({ item, action }) => needsContent(action, item, side) ? [action] : []);
     const { contents, failed, bytes } = await carryContent(puts, parties[other(side)], parties[side]);
@@ -248,10 +247,13 @@ class PlanWork {
     if (ready.length === 0) return;
     const { results } = await this.#apply(side, ready.map(({ action }) => action), contents);
     const settled: Settled[] = [];
+    const overtaken: Task[] = [];
     for (const [i, { item, action }] of ready.entries()) {
       const result = results[i];
       if (!result.done) {
-        this.#fail(side, item, result.problem);
+        // It was there when it was asked for: another action has replaced it since.
+        if (!isAgain && result.problem.code === "content-missing") overtaken.push(ready[i]);
+        else this.#fail(side, item, result.problem);
         continue;
       }
       this.#applied(side, action);
@@ -260,6 +262,7 @@ class PlanWork {
       if (left === 0) settled.push(item);
     }
     state.settle(settled);
+    if (overtaken.length > 0) await this.#do(side, overtaken, true);
   }
 
   /** Sends a batch, again when the answer is lost: its key keeps it from being done twice. */

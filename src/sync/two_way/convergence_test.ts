@@ -204,8 +204,26 @@ async function play({ replicas: count, clocks, tick, policy, keepsLosers, smallB
   if (!keepsLosers) assertEquals(versions.size, 0);
 }
 
+/** What went wrong once, and takes many runs to come again: a conflict copy was renamed over what it is a copy of. */
+const RENAMED_COPY: Scenario = {
+  replicas: 2,
+  clocks: [0, 0, 0],
+  tick: 1,
+  policy: "newer",
+  keepsLosers: false,
+  smallBatches: false,
+  steps: [
+    { do: "write", on: 0, path: "c" },
+    { do: "write", on: 1, path: "c/a" },
+    { do: "sync", pair: 0 },
+    { do: "remove", on: 0, pick: 0 },
+    { do: "write", on: 1, path: "c" },
+    { do: "rename", on: 0, pick: 0, path: "c", withTime: false },
+  ],
+};
+
 Deno.test("syncTwoWay() loses nothing and makes replicas the same, whatever happens", async () => {
-  await fc.assert(fc.asyncProperty(scenario, play), {
-    numRuns: Number(Deno.env.get("TWO_WAY_RUNS") ?? 3_000),
-  });
+  // More of them find more: TWO_WAY_RUNS=100000. A failure names its seed, for `fc.assert(…, { seed, path })`.
+  const numRuns = Number(Deno.env.get("TWO_WAY_RUNS") ?? 3_000);
+  await fc.assert(fc.asyncProperty(scenario, play), { numRuns, examples: [[RENAMED_COPY]] });
 });

@@ -82,11 +82,11 @@ export function reconcile(triples: Iterable<Triple>, options: ReconcileOptions):
     decided.set(path, item);
     if (loser !== undefined) lost.push([item, loser]);
   }
-  plan.items = [...decided.values()].reverse();
   const copies = new Map<TreePath, Item>();
   for (const [item, side] of lost.reverse()) {
     plan.conflicts.push(keepLoser(item, side, { byPath, decided, copies }, options));
   }
+  plan.items = [...decided.values()].reverse();
   plan.copies = [...copies.values()];
   return plan;
 }
@@ -108,7 +108,7 @@ function isHeld(item: Item, { holds }: ReconcileOptions): boolean {
 /** What {@linkcode keepLoser} looks into, and adds copies to. */
 interface Names {
   byPath: ReadonlyMap<TreePath, Triple>;
-  decided: ReadonlyMap<TreePath, Item>;
+  decided: Map<TreePath, Item>;
   copies: Map<TreePath, Item>;
 }
 
@@ -136,13 +136,14 @@ function keepLoser(
     ]
       .filter((one) => one !== undefined);
     if (!taken.every((one) => sameContent(one, entry))) continue;
-    if (taken.length === 0) {
-      copies.set(path, { path, target: { ...entry, path } });
-      item.requires = path;
-    } else if (there !== undefined) {
-      // An earlier sync made it. If it was removed on one side since, it is wanted again.
-      there.target ??= { ...entry, path };
+    // An earlier sync made it, and it stays.
+    if (taken.length > 0 && (there === undefined || there.target !== undefined)) {
+      return { ...conflict, copy: path };
     }
+    // Or it was removed on one side since: it is wanted again.
+    decided.delete(path);
+    copies.set(path, { path, ...there, target: { ...entry, path } });
+    item.requires = path;
     return { ...conflict, copy: path };
   }
 }

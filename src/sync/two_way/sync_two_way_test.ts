@@ -201,6 +201,26 @@ Deno.test("syncTwoWay() follows renames with edits of the other side, of files a
   assertEquals([conflicts, totals.a.move, totals.b.move, totals.a.remove + totals.b.remove], [[], 1, 1, 1]);
 });
 
+Deno.test("syncTwoWay() takes a rename that failed for no rename, and removes nothing because of it", async () => {
+  using scene = await inStep((a) => ["d/1", "d/2", "d/3"].forEach((path) => a.write(path, path)));
+  scene.a.rename("d", "e");
+  const wrap = (receiver: Receiver) =>
+    new InterceptedReceiver(receiver, async ({ method }, forward) => {
+      if (receiver === scene.b.receiver && method === "apply") scene.b.write("e", "in the way");
+      return await forward();
+    });
+  const { problems, inStep: isInStep } = await scene.pair.sync({}, wrap);
+  assertEquals([problems.map(({ problem }) => problem.path), isInStep], [["e"], false]);
+  await scene.sync({ allowMassDelete: true });
+  assertEquals(timeless(scene.both), [
+    "e/",
+    'e (conflict server) "in the way"',
+    'e/1 "d/1"',
+    'e/2 "d/2"',
+    'e/3 "d/3"',
+  ]);
+});
+
 Deno.test("syncTwoWay() gives a file both names when both sides renamed it", async () => {
   using scene = await inStep((a) => a.write("f", "0"));
   scene.a.rename("f", "one");
