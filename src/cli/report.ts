@@ -48,6 +48,8 @@ export interface AppliedReport {
   /** Milliseconds since the epoch. @default {now} */
   time?: number;
   sentBytes?: number;
+  /** Where, when there are two sides that change. */
+  on?: "source" | "backup";
   /** Whether it would be done, and was not. */
   dryRun?: boolean;
 }
@@ -120,6 +122,15 @@ export interface ReloadReport {
   done: boolean;
 }
 
+/** Both sides of a sync changed a path, and one of them won. */
+export interface ConflictReport {
+  type: "conflict";
+  path: string;
+  winner: "source" | "backup";
+  /** Where the other content is, when it is a file of its own; else it is a version. */
+  copy?: string;
+}
+
 /** A version was made of a whole tree. */
 export interface VersionReport {
   type: "version";
@@ -164,6 +175,7 @@ export type Report =
   | TotalsReport
   | ListeningReport
   | ReceivedReport
+  | ConflictReport
   | VersionReport
   | VerifiedReport
   | ReloadReport;

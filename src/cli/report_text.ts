@@ -37,7 +37,9 @@ export function textOf(report: Exclude<Report, ProgressReport>, now: number): Re
       return { tone: "plain", head: "found", body, detail: formatBytes(bytes) + took };
     }
     case "applied": {
-      const text = ofAction(report.action, report.sentBytes);
+      const action = ofAction(report.action, report.sentBytes);
+      const detail = [action.detail, report.on && `on the ${report.on}`].filter(Boolean).join(", ");
+      const text = detail === "" ? action : { ...action, detail };
       return report.dryRun ? { ...text, head: `would ${text.head}` } : text;
     }
     case "problem": {
@@ -88,6 +90,18 @@ export function textOf(report: Exclude<Report, ProgressReport>, now: number): Re
       return { tone: "plain", head: "reload:", body: report.done ? "done" : "settings are read again" };
     case "verified":
       return ofVerified(report);
+    case "conflict": {
+      const { path, winner, copy } = report;
+      const loser = winner === "source" ? "backup" : "source";
+      return {
+        tone: "changed",
+        head: "conflict:",
+        body: `${quotePath(path)} was changed on both sides; that of the ${winner} stays`,
+        detail: copy === undefined
+          ? `that of the ${loser} is a version`
+          : `the other one is ${quotePath(copy)}`,
+      };
+    }
     case "version": {
       const { number, of, files, bytes, digest } = report;
       const body = `${number} of the ${of}: ${count(files, "file")}, ${formatBytes(bytes)}`;

@@ -1,6 +1,7 @@
 /** `filesync sync`: make a backup equal to a directory, once or again and again, and keep versions. @module */
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { refuseNesting } from "../sync/pusher.ts";
+import type { ConflictPolicy } from "../sync/two_way/decide.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
 import { type Destination, destinationName, parseDestination } from "./destination.ts";
 import { mirror } from "./mirror.ts";
@@ -12,12 +13,13 @@ import { parseDuration, parseSize } from "./sizes.ts";
 import type { SyncJob } from "./sync_job.ts";
 import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
+import { twoWay } from "./two_way.ts";
 import { usageError } from "./usage_error.ts";
 import { versionsBeside } from "./version_places.ts";
 
 export const syncCommand: CommandBody = {
   description:
-    "Makes <backup> equal to <source>: content, names, permissions, times, links and empty directories. What is not in <source> is removed from <backup>.\n\n" +
+    "Makes <backup> equal to <source>: content, names, permissions, times, links and empty directories. What is not in <source> is removed from <backup>. With --two-way both are made equal to each other; what both changed is decided by --conflict, and the one that loses is kept as a version, or as a copy with host and time in its name.\n\n" +
     "Beside the backup, in __versions__, every state that was synced is kept, by default the latest and the previous one; see `filesync versions` and `filesync restore`. Only chunks that are new take space. A server keeps versions by itself, with `filesync serve --keep`.\n\n" +
     "When <source> is empty, was replaced, or has lost more than 30 % of its entries, nothing is removed and the exit code is 4.",
   arguments: [
@@ -25,6 +27,20 @@ export const syncCommand: CommandBody = {
     { name: "backup", description: "Another directory, or host[:port] or http(s)://… of `filesync serve`" },
   ],
   flags: [
+    {
+      name: "two-way",
+      short: "2",
+      description: "Carry the changes of both sides over to the other, and remove only what was removed",
+    },
+    {
+      name: "conflict",
+      short: "c",
+      value: "WHO",
+      default: "newer",
+      env: "FILESYNC_CONFLICT",
+      description:
+        "Who wins where both sides changed a file: newer, source, backup, or both, which keeps the other one as a copy",
+    },
     {
       name: "interval",
       short: "e",
@@ -79,6 +95,10 @@ export const syncCommand: CommandBody = {
       command: "filesync sync ~/documents /mnt/backup/docs -e 1h --keep staggered",
       does: "Every hour, with older versions thinned out",
     },
+    {
+      command: "filesync sync ~/notes /mnt/usb/notes --two-way",
+      does: "Carry over what either side changed",
+    },
     { command: "filesync sync src /mnt/mirror/src --dry-run", does: "See what would be done" },
   ],
   run: sync,
@@ -94,12 +114,15 @@ async function sync(invocation: Invocation, context: Context): Promise<number> {
     destination: job.name,
     ...(job.dryRun ? { dryRun: true } : {}),
   });
-  return await repeat(job, (quietly) => mirror(job, quietly, printer, context), printer, context);
+  const round = job.twoWay === undefined ? mirror : twoWay;
+  return await repeat(job, (quietly) => round(job, quietly, printer, context), printer, context);
 }
 
 function jobOf(invocation: Invocation, context: Context): SyncJob {
   const [first, second] = invocation.arguments;
-  const source = realDirectory(first);
+  const conflict = conflictOf(invocation);
+  // Of the two sides that both change, either may be made anew from the other one.
+  const source = conflict === undefined ? realDirectory(first) : realPathOf(first);
   const destination = parseDestination(second, Deno.cwd());
   if (destination.kind === "directory") {
     destination.path = realPathOf(destination.path);
@@ -114,6 +137,7 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
     name,
     state: given === undefined ? stateDirectoryFor(context, source, name) : absolute(given),
     ...(versions === undefined ? {} : { versions }),
+    ...(conflict === undefined ? {} : { twoWay: { conflict } }),
     ...(interval === undefined ? {} : { interval: parseDuration(interval, "--interval") }),
     watch: invocation.has("watch"),
     dryRun: invocation.has("dry-run"),
@@ -125,6 +149,24 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
     ...(limit === undefined ? {} : { limit: parseSize(limit, "--limit") }),
     log: invocation.flag("log"),
   };
+}
+
+const POLICIES: readonly ConflictPolicy[] = ["newer", "source", "backup", "both"];
+
+/** Who wins conflicts; `undefined` when there cannot be any, because only the source counts. */
+function conflictOf(invocation: Invocation): ConflictPolicy | undefined {
+  const text = invocation.flag("conflict")!.trim().toLowerCase();
+  const policy = POLICIES.find((policy) => policy === text);
+  if (policy === undefined) {
+    throw usageError(
+      `use ${JSON.stringify(text)} for --conflict`,
+      "nobody is called that",
+      `Write ${POLICIES.slice(0, -1).join(", ")} or ${POLICIES.at(-1)}`,
+    );
+  }
+  if (invocation.has("two-way")) return policy;
+  if (!invocation.has("conflict") || invocation.settings.get("conflict")?.from !== "flag") return undefined;
+  throw usageError("use --conflict", "with one way only there are no conflicts", "Add --two-way");
 }
 
 function versionsOf(

@@ -1,5 +1,6 @@
 /** What `filesync sync` was asked to do. @module */
 import type { Retention } from "../versions/retention.ts";
+import type { ConflictPolicy } from "../sync/two_way/decide.ts";
 import type { Destination } from "./destination.ts";
 
 /** What is synced, and how. */
@@ -13,6 +14,8 @@ export interface SyncJob {
   state: string;
   /** Where versions are kept, and how long. */
   versions?: { directory: string; retention: Retention };
+  /** Whether both sides change, and who wins where both did; absent when only the source counts. */
+  twoWay?: { conflict: ConflictPolicy };
   /** Milliseconds between rounds. */
   interval?: number;
   watch: boolean;

@@ -6,7 +6,8 @@ import { parsePath, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { STORE_FILE, VersionStore } from "../versions/version_store.ts";
 import type { Context, Flag } from "./command.ts";
 import { realPathOf } from "./places.ts";
-import { openStates } from "./state_home.ts";
+import { openStates, stateHome } from "./state_home.ts";
+import { twoWayPairs } from "./two_way_pairs.ts";
 
 /** The directory beside backups that holds their versions. */
 export const VERSIONS_DIRECTORY = "__versions__";
@@ -91,9 +92,11 @@ function parentsOf(path: string): string[] {
 
 /** All sources of syncs, with the stores beside their backups. */
 function sourcesOf(context: Context): { source: string; store: string }[] {
-  return openStates(context, undefined).flatMap((state) => {
+  const pushed = openStates(context, undefined).map((state) => {
     using _state = state;
-    const { source, destination } = state;
-    return destination.startsWith("/") ? [{ source, store: versionsBeside(destination) }] : [];
+    return { source: state.source, destination: state.destination };
   });
+  const pairs = [...pushed, ...twoWayPairs(stateHome(context))];
+  return pairs.filter(({ destination }) => destination.startsWith("/"))
+    .map(({ source, destination }) => ({ source, store: versionsBeside(destination) }));
 }

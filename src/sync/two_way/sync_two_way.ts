@@ -9,12 +9,13 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { Entry } from "../../core/entry.ts";
-import { errorOf } from "../../core/problem.ts";
+import { errorOf, type Problem, problemOf } from "../../core/problem.ts";
 import { FilesyncError } from "../../core/errors.ts";
 import { parentOf, pathFault, ROOT, type TreePath } from "../../core/path.ts";
 import type { IgnoreRules } from "../../files/ignore_rules.ts";
 import type { Receiver, RefreshedInfo } from "../../transport/receiver.ts";
 import { brakeReason } from "../brake.ts";
+import { isDamage } from "../verify_tree.ts";
 import type { Party } from "./carry_content.ts";
 import { actionsOf, carryOut, hasActions } from "./carry_out.ts";
 import type { ConflictPolicy } from "./decide.ts";
@@ -53,6 +54,8 @@ export interface TwoWayOptions {
   rules?: IgnoreRules[];
   /** Names the settings by which paths are left out, besides rule files in the trees. @default {""} */
   ruleSettings?: string;
+  /** Leave alone what changed while neither size nor time of the file did: it is damaged. @default {false} */
+  suspectDamage?: boolean;
   /** Plan only. @default {false} */
   dryRun?: boolean;
   /** Carry out removals however many they are. @default {false} */
@@ -185,7 +188,7 @@ interface Comparison {
 
 /** Compares both trees with the last common state; records on the way what is the same on both sides. */
 async function compare(infos: Record<Side, RefreshedInfo>, options: TwoWayOptions): Promise<Comparison> {
-  const { state, rules = [], dryRun = false, signal } = options;
+  const { state, rules = [], suspectDamage = false, dryRun = false, signal } = options;
   const comparison: Comparison = {
     triples: [],
     problems: [],
@@ -231,12 +234,34 @@ async function compare(infos: Record<Side, RefreshedInfo>, options: TwoWayOption
   for await (const triple of differences(base(), visible("a"), visible("b"))) {
     if (signal.aborted) break;
     const { path, a, b } = triple;
+    const damaged = suspectDamage && triple.base !== undefined
+      ? SIDES.filter((side) => triple[side] !== undefined && isDamage(triple.base!, triple[side]))
+      : [];
+    for (const side of damaged) {
+      comparison.problems.push({ side, problem: damageAt(path, options[side].name) });
+    }
+    if (damaged.length > 0) continue;
     if (a !== undefined && b !== undefined && isSame(a, b)) settled.push({ path, target: a });
     else comparison.triples.push(triple);
     if (settled.length >= GROUP) flush();
   }
   flush();
   return comparison;
+}
+
+function damageAt(path: TreePath, name: string): Problem {
+  return problemOf(
+    new FilesyncError({
+      code: "digest-mismatch",
+      operation: `carry "${path}" over`,
+      reason:
+        `on ${name} its content changed, but neither its size nor its time did: it is damaged, not edited`,
+      hint:
+        "Bring its good content back with filesync verify --repair; if the change is meant, run touch on it",
+      permanent: true,
+    }),
+    path,
+  );
 }
 
 /** Plans, without the names that a side cannot tell from others. */

@@ -94,6 +94,20 @@ export class TwoWayState implements Disposable {
     }
   }
 
+  /** Opens the state in `directory` to be looked at, while others may work with it. */
+  static look(directory: string): TwoWayState {
+    const path = `${directory}/${TWO_WAY_FILE}`;
+    return new TwoWayState(
+      openDatabase(path, { name: "two-way", migrations: TWO_WAY_MIGRATIONS, readOnly: true }),
+    );
+  }
+
+  /** What it was claimed for. */
+  get pair(): [a: string, b: string] | undefined {
+    const text = this.#meta("pair");
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
   /**
    * Takes the state for the pair of `a` and `b`, as they are called for good.
    *
@@ -113,6 +127,14 @@ export class TwoWayState implements Disposable {
       });
     }
     this.#setMeta("pair", pair);
+  }
+
+  /** Forgets the last common state: the next round merges, and removes nothing. */
+  forget(): void {
+    transaction(this.#db, () => {
+      this.#sql("DELETE FROM base").run();
+      this.#sql("DELETE FROM meta WHERE key <> 'pair'").run();
+    });
   }
 
   /** The last common state, by path in the order of code points. What is recorded meanwhile may be met or not. */

@@ -1,0 +1,35 @@
+/** The two-way syncs that this user has made. @module */
+import { existsSync } from "@std/fs";
+import { join } from "@std/path";
+import { FilesyncError, osCode } from "../core/errors.ts";
+import { TWO_WAY_FILE, TwoWayState } from "../sync/two_way/two_way_state.ts";
+
+/** What is kept in step with what. */
+export interface Pair {
+  source: string;
+  destination: string;
+}
+
+/** All pairs with a state below `home`; one that is damaged must not hide the others. */
+export function twoWayPairs(home: string): Pair[] {
+  return subdirectories(home).flatMap((directory) => {
+    if (!existsSync(join(directory, TWO_WAY_FILE))) return [];
+    try {
+      using state = TwoWayState.look(directory);
+      const pair = state.pair;
+      return pair === undefined ? [] : [{ source: pair[0], destination: pair[1] }];
+    } catch (error) {
+      if (error instanceof FilesyncError) return [];
+      throw error;
+    }
+  });
+}
+
+function subdirectories(home: string): string[] {
+  try {
+    return [...Deno.readDirSync(home)].map(({ name }) => join(home, name)).sort();
+  } catch (error) {
+    if (osCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
