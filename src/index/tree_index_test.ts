@@ -41,6 +41,15 @@ function manifest(...chunks: string[]): ChunkRef[] {
   return chunks.map((chunk) => ({ digest: digestOf(chunk), length: chunk.length }));
 }
 
+Deno.test("knownAmong() gives the paths at which something stands", () => {
+  using index = memoryIndex();
+  index.put(directoryEntry("d"), LOOK);
+  index.put(fileEntry('d/"ü', "x"), LOOK);
+  const paths = ['d/"ü', "d", "d/u", "e", "d"].map(parsePath);
+  assertEquals([...index.knownAmong(paths)].sort(), ["d", 'd/"ü']);
+  assertEquals(index.knownAmong([]).size, 0);
+});
+
 Deno.test("put() records every kind of entry with how it looked", () => {
   using index = memoryIndex();
   const entries: Entry[] = [

@@ -36,6 +36,9 @@ const INLINE_BYTES = 1 << 20;
  */
 const CHEAP_BYTES = 16 << 10;
 
+/** What is no bigger is sent without asking, bytes: a question costs half as much. */
+const UNASKED_BYTES = 256;
+
 /** What has no more bytes is never cut. */
 const UNCUT_BYTES = DEFAULT_CHUNKING.sizesFor(0).min;
 
@@ -150,11 +153,14 @@ export class ContentSupply {
   ): Promise<Map<Digest, ContentNeed>> {
     const { receiver, index } = this.#options;
     if (this.#held !== undefined) return this.#needsByHeart(sizes.keys());
-    const offers = [...sizes].map(([digest, size]): ContentOffer => {
+    const offers = [...sizes].flatMap(([digest, size]): ContentOffer[] => {
+      if (size <= UNASKED_BYTES && !receiver.isNear) return [];
       const manifest = size > INLINE_BYTES || told.has(digest) ? [] : manifestOf(index, digest, size);
-      return { digest, size, ...(manifest.length > 1 ? { manifest } : {}) };
+      return [{ digest, size, ...(manifest.length > 1 ? { manifest } : {}) }];
     });
-    return await check(receiver, offers, most);
+    const needs = await check(receiver, offers, most);
+    for (const digest of sizes.keys()) if (!needs.has(digest)) needs.set(digest, "whole");
+    return needs;
   }
 
   /** Asks which chunks are lacking of what is not there as a whole, nor told by another content. */

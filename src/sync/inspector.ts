@@ -534,7 +534,10 @@ class Pass {
     let few = FEW_BYTES;
     for (const opened of files) {
       const { size } = opened.file.stat;
-      if (size > LITTLE_BYTES && (size > SMALL_FILE_BYTES || (few -= size) < 0)) continue;
+      if (size > LITTLE_BYTES) {
+        if (size > few) continue;
+        few -= size;
+      }
       try {
         contents.set(opened, fresh.describe(opened.file));
       } catch (error) {

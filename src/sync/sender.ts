@@ -57,7 +57,7 @@ export interface SenderOptions {
 const LANES = 6;
 
 /** Actions of one batch, and bytes of the files they put. */
-const BATCH = { items: 500, bytes: 8 << 20 };
+const BATCH = { items: 500, bytes: 64 << 20 };
 
 /** Longest wait between two comparisons of the trees that bring nothing new, milliseconds. */
 const COMPARE_CAP_MS = 300_000;

@@ -856,6 +856,25 @@ function overwrite(at: number): (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<A
   };
 }
 
+Deno.test("run() asks a far receiver once for small files, new and changed, and not for the tiny", async () => {
+  await using scene = await edited(randomBytes(1, 20_000), overwrite(10_000));
+  Deno.writeFileSync(`${scene.source}/new`, randomBytes(2, 300_000));
+  Deno.writeFileSync(`${scene.source}/tiny`, randomBytes(3, 200));
+  await scene.bench.look("new", "tiny");
+  scene.start();
+  await scene.idle();
+  await assertSameTree(scene.source, scene.destination);
+  assertEquals([scene.receiver.count("check"), scene.receiver.count("signatures")], [1, 1]);
+});
+
+Deno.test("run() asks a far receiver nothing for what is tiny", async () => {
+  await using scene = await edited(randomBytes(1, 200), overwrite(100));
+  scene.start();
+  await scene.idle();
+  await assertSameTree(scene.source, scene.destination);
+  assertEquals([scene.receiver.count("check"), scene.receiver.count("signatures")], [0, 0]);
+});
+
 for (const [what, size] of [["small", 20_000], ["big", 3_000_000]] as const) {
   Deno.test(`run() sends what changed in a ${what} file, and nothing else of it`, async () => {
     await using scene = await edited(randomBytes(1, size), overwrite(size / 2));

@@ -14,6 +14,15 @@ Deno.test("compress() shrinks what can be shrunk, and decompress() gives it back
 Deno.test("compress() leaves alone what is short or does not shrink", async () => {
   assertEquals(await compress(TEXT.subarray(0, 200)), undefined);
   assertEquals(await compress(randomBytes(1, 100_000)), undefined);
+  assertEquals(await compress(randomBytes(1, 3_000_000)), undefined);
+});
+
+Deno.test("compress() shrinks a big body of which only a part can be shrunk", async () => {
+  const body = randomBytes(1, 2_000_000);
+  body.fill(7, 900_000);
+  const packed = (await compress(body))!;
+  assert(packed.length < 1_000_000);
+  assertEquals(await decompress(packed, body.length), body);
 });
 
 Deno.test("decompress() refuses more bytes than are wanted, and what is no Zstandard", async () => {
@@ -34,4 +43,15 @@ Deno.test("LinkSpeed takes a link for slow until big bodies went fast, and again
   assert(!link.isSlow, "once may be the fault of something else");
   for (let i = 0; i < 20; i++) link.learn(4 << 20, 330);
   assert(link.isSlow);
+});
+
+Deno.test("LinkSpeed has bodies compressed harder when no answer ever came soon", () => {
+  const link = new LinkSpeed();
+  const { level } = link;
+  link.learn(10, 40);
+  link.learn(4 << 20, 330);
+  assert(link.level > level);
+  link.learn(10, 3);
+  link.learn(10, 40);
+  assertEquals(link.level, level);
 });

@@ -343,7 +343,7 @@ export class HttpReceiver implements Receiver {
     const { signal, onSent } = this.#options;
     const token = typeof this.#options.token === "function" ? this.#options.token() : this.#options.token;
     const packed = type === FRAMES_TYPE && this.#link.isSlow && plain instanceof Uint8Array
-      ? await compress(plain)
+      ? await compress(plain, this.#link.level)
       : undefined;
     const body = packed ?? plain;
     const size = body?.length ?? 0;
