@@ -4,11 +4,18 @@ import type { Clock } from "../core/clock.ts";
 import { HttpReceiver, type HttpReceiverOptions } from "../transport/http_receiver.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
-import type { Context } from "./command.ts";
+import type { Context, Flag } from "./command.ts";
 import { usageError } from "./usage_error.ts";
 
 /** The port of a server that names none. */
 export const DEFAULT_PORT = 7433;
+
+/** Whether a directory of this machine is written without waiting for the disk. */
+export const NO_FSYNC_FLAG: Flag = {
+  name: "no-fsync",
+  description:
+    "Do not wait for the disk of a directory: faster, but a power cut may lose what was acknowledged",
+};
 
 /** Where changes go. */
 export type Destination = { kind: "server"; url: URL } | { kind: "directory"; path: string };
@@ -49,6 +56,8 @@ export function parseDestination(text: string, cwd: string): Destination {
 /** What {@linkcode openDestination} needs. */
 export interface DestinationOptions {
   clock: Clock;
+  /** Whether to wait for the disk of a directory; a server knows for itself. @default {true} */
+  fsync?: boolean;
   token?: HttpReceiverOptions["token"];
   allowPlainHttp: boolean;
   client: string;
@@ -63,8 +72,8 @@ export interface DestinationOptions {
  * directory, when it is missing or in use.
  */
 export function openDestination(destination: Destination, options: DestinationOptions): Receiver {
-  const { token, client, version, signal, clock } = options;
-  if (destination.kind === "directory") return new LocalReceiver(destination.path, { clock });
+  const { token, client, version, signal, clock, fsync } = options;
+  if (destination.kind === "directory") return new LocalReceiver(destination.path, { clock, fsync });
   const { url } = destination;
   if (
     token !== undefined && url.protocol === "http:" && !isLoopback(url.hostname) && !options.allowPlainHttp

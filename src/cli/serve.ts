@@ -8,7 +8,7 @@ import { readOrMakeToken, type Token } from "../server/token_file.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
-import { DEFAULT_PORT, isLoopback } from "./destination.ts";
+import { DEFAULT_PORT, isLoopback, NO_FSYNC_FLAG } from "./destination.ts";
 import { openPrinter } from "./printer.ts";
 import { onReload } from "./reload.ts";
 import type { Printer } from "./report.ts";
@@ -18,7 +18,7 @@ import { usageError } from "./usage_error.ts";
 
 export const serveCommand: CommandBody = {
   description:
-    "Serves <dir> to `filesync watch`. A file in <dir> is always the old one or the new one, whole; what was acknowledged survives a power cut. The directory may be used and changed by others: at every start its files are compared with the index kept in <dir>/.filesync.\n\n" +
+    "Serves <dir> to `filesync watch`. A file in <dir> is always the old one or the new one, whole; what was acknowledged survives a power cut, unless --no-fsync says otherwise. The directory may be used and changed by others: at every start its files are compared with the index kept in <dir>/.filesync.\n\n" +
     "At the first start a token is made and printed with the command to paste on the other machine. From this machine itself no token is needed, as long as the server listens on the loopback address only.",
   arguments: [{ name: "dir", description: "The directory to serve" }],
   flags: [
@@ -49,6 +49,7 @@ export const serveCommand: CommandBody = {
       env: "FILESYNC_TLS_KEY",
       description: "The private key of the certificate (PEM)",
     },
+    { ...NO_FSYNC_FLAG, env: "FILESYNC_NO_FSYNC" },
     LOG_FLAG,
   ],
   examples: [
@@ -64,7 +65,10 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
   const { hostname, port } = parseListen(invocation.flag("listen")!);
   let tls = readTls(invocation);
   using printer = openPrinter(invocation, context);
-  await using receiver = new LocalReceiver(invocation.arguments[0], { clock });
+  await using receiver = new LocalReceiver(invocation.arguments[0], {
+    clock,
+    fsync: !invocation.has("no-fsync"),
+  });
   const directory = receiver.root.path;
   const tokenPath = `${directory}/${STATE_DIRECTORY}/token`;
   let token = tokenFor(invocation, context, tokenPath);

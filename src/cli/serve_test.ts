@@ -62,6 +62,20 @@ Deno.test("serve takes what watch pushes, and tells of it", async () => {
   assertStringIncludes(received[0].client, source);
 });
 
+Deno.test("serve takes changes without waiting for the disk when it is told so, by flag or by file", async () => {
+  using home = new Home();
+  const source = makeTree(home.directory("source"), { a: "1" });
+  const settings = `${home.path}/settings.toml`;
+  Deno.writeTextFileSync(settings, "[serve]\nno-fsync = true\n");
+  for (const how of [["--no-fsync"], ["--config", settings]]) {
+    const directory = home.directory(how[0]);
+    await using server = new Served(home, directory, "--listen", "127.0.0.1:0", ...how);
+    const url = await server.url();
+    assertEquals((await home.run("watch", source, "--to", url, "--once", "-q")).code, EXIT.done);
+    await assertSameTree(source, directory);
+  }
+});
+
 Deno.test("serve makes a token at the first start, and shows it only then", async () => {
   using home = new Home();
   const directory = home.directory("served");

@@ -2,7 +2,13 @@
 import { refuseNesting } from "../sync/pusher.ts";
 import { throttledReceiver } from "../transport/throttled_receiver.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
-import { clientName, destinationName, openDestination, parseDestination } from "./destination.ts";
+import {
+  clientName,
+  destinationName,
+  NO_FSYNC_FLAG,
+  openDestination,
+  parseDestination,
+} from "./destination.ts";
 import { absolute, realDirectory } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import { exitCodeOfPush, push, type PushJob } from "./push.ts";
@@ -10,6 +16,7 @@ import { onReload } from "./reload.ts";
 import { parseSize } from "./sizes.ts";
 import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
+import { usageError } from "./usage_error.ts";
 
 export const watchCommand: CommandBody = {
   description:
@@ -59,6 +66,7 @@ export const watchCommand: CommandBody = {
       short: "n",
       description: "Print what would be done since the last run, and do nothing",
     },
+    NO_FSYNC_FLAG,
     LOG_FLAG,
   ],
   examples: [
@@ -83,6 +91,14 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
     destination.path = realDirectory(destination.path);
     refuseNesting(source, destination.path);
   }
+  const fsync = !invocation.has("no-fsync");
+  if (!fsync && destination.kind === "server") {
+    throw usageError(
+      `push to ${destination.url.host}`,
+      "--no-fsync is only for a directory of this machine",
+      "Start the server with it: filesync serve --no-fsync",
+    );
+  }
   const limit = invocation.flag("limit");
   const bytesPerSecond = limit === undefined ? undefined : parseSize(limit, "--limit");
   let token = readToken(invocation, context);
@@ -101,6 +117,7 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
   });
   const opened = openDestination(destination, {
     clock,
+    fsync,
     token: token === undefined ? undefined : () => token,
     allowPlainHttp: invocation.has("allow-plain-http"),
     client: clientName(source, context),

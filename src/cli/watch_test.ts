@@ -49,6 +49,16 @@ Deno.test("watch --dry-run counts what it would do, and does nothing", async () 
   assertEquals([...Deno.readDirSync(test.destination)].filter(({ name }) => name !== ".filesync"), []);
 });
 
+Deno.test("watch --no-fsync pushes to a directory, and leaves a server to itself", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "12" });
+  assertEquals((await test.watch("--no-fsync")).code, EXIT.done);
+  await assertSameTree(test.source, test.destination);
+  const { code, err } = await test.watch("--no-fsync", "--to", "http://127.0.0.1:9");
+  assertEquals(code, EXIT.usage);
+  assertStringIncludes(err, "filesync serve --no-fsync");
+});
+
 Deno.test("watch --delete removes what an earlier push left alone", async () => {
   using test = new Case();
   makeTree(test.source, { "a.txt": "a" });

@@ -26,6 +26,15 @@ export interface Chunk {
   data: Uint8Array<ArrayBuffer>;
 }
 
+/** Chunks of a content that lie one after the other. */
+export interface ChunkRun {
+  content: Digest;
+  /** The position of the first in the content's manifest. */
+  first: number;
+  /** All bytes of all of them. */
+  data: Uint8Array<ArrayBuffer>;
+}
+
 /** Bytes of one chunk in a packed manifest: the digest, then the length as unsigned 32-bit little-endian. */
 export const PACKED_CHUNK_BYTES = DIGEST_BYTES + 4;
 

@@ -26,15 +26,22 @@ export interface Frame {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** The body that `frames` are sent as. */
-export function encodeFrames(frames: readonly Frame[]): Uint8Array<ArrayBuffer> {
+/**
+ * The body that `frames` are sent as.
+ *
+ * @param lend Gives the memory for so many bytes.
+ */
+export function encodeFrames(
+  frames: readonly Frame[],
+  lend: (length: number) => Uint8Array<ArrayBuffer> = (length) => new Uint8Array(length),
+): Uint8Array<ArrayBuffer> {
   const headers = frames.map(({ header }) => encoder.encode(JSON.stringify(header)));
   const length = frames.reduce(
     (sum, { content }, i) => sum + PREFIX_BYTES + headers[i].length + content.length,
     0,
   );
-  const body = new Uint8Array(length);
-  const view = new DataView(body.buffer);
+  const body = lend(length);
+  const view = new DataView(body.buffer, body.byteOffset, length);
   let at = 0;
   frames.forEach(({ content }, i) => {
     view.setUint32(at, headers[i].length, true);

@@ -81,6 +81,9 @@ export const batchHeaderSchema = v.object({
  */
 export const contentHeaderSchema = v.object({ digest, delta: v.optional(v.boolean(), false) });
 
+/** The header of a frame with chunks of an offered content, one after the other, from a position in its manifest. */
+export const runHeaderSchema = v.object({ content: digest, first: size });
+
 /** The header of a frame that offers content; its packed manifest is the frame's content when `chunked`. */
 export const offerHeaderSchema = v.object({ digest, size, chunked: v.boolean() });
 

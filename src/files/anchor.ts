@@ -59,6 +59,12 @@ export interface Anchor extends Disposable {
    * @param path What it will become, for the texts of errors.
    */
   createTemp(path?: TreePath): TempFile;
+  /**
+   * The temporary file of a name, as an earlier call left it, after a restart too, or else a new one.
+   *
+   * @param name For none but such files: longer than the names of others.
+   */
+  openTemp(name: string): TempFile;
 }
 
 /** The {@linkcode Anchor} over any way to reach directories. */
@@ -211,6 +217,15 @@ export class TreeAnchor implements Anchor {
     const operation = path === undefined ? "write a temporary file" : `write ${quote(path)}`;
     try {
       return this.#temp.createFile(operation);
+    } catch (error) {
+      throw explain(operation, error);
+    }
+  }
+
+  openTemp(name: string): TempFile {
+    const operation = "write a temporary file";
+    try {
+      return this.#temp.openFile(name, operation);
     } catch (error) {
       throw explain(operation, error);
     }

@@ -127,7 +127,14 @@ class PathDirectory implements Directory {
   createFile(name: string): WritableFile {
     // createNew is O_CREAT | O_EXCL, which never follows a link.
     const nativePath = this.nativePath(name);
-    return new PathFile(nativePath, Deno.openSync(nativePath, { write: true, createNew: true, mode: 0o600 }));
+    const options = { read: true, write: true, createNew: true, mode: 0o600 };
+    return new PathFile(nativePath, Deno.openSync(nativePath, options));
+  }
+
+  openFile(name: string): WritableFile {
+    const nativePath = this.nativePath(name);
+    if (!Deno.lstatSync(nativePath).isFile) throw new Deno.errors.AlreadyExists("It is not a regular file");
+    return new PathFile(nativePath, Deno.openSync(nativePath, { read: true, write: true }));
   }
 
   makeDirectory(name: string, mode: number): void {

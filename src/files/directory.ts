@@ -32,6 +32,8 @@ export interface Directory {
   openRead(name: string, operation: string): OpenFile;
   /** Makes a file for this user only (`0o600`) where nothing stands. */
   createFile(name: string): WritableFile;
+  /** Opens a file that stands there, for writing and reading; only one that {@linkcode createFile} made. */
+  openFile(name: string): WritableFile;
   /** Less the umask. */
   makeDirectory(name: string, mode: number): void;
   makeSymlink(target: string, name: string): void;

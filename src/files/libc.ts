@@ -29,6 +29,7 @@ const AT_REMOVEDIR = 0x200;
 const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
+const SYNC_FILE_RANGE_WRITE = 2;
 
 const { EINTR, EIO, ENOENT } = os.constants.errno;
 /** Names of errors by number. Where two names share one, the first is the usual one. */
@@ -48,7 +49,7 @@ const OPEN_FLAGS = {
 /** Flags of `open(2)`. `O_CLOEXEC` is always added. */
 export const OPEN = {
   read: 0,
-  write: 0o1,
+  readWrite: 0o2,
   /** Makes the file; fails when anything, even a link that leads nowhere, stands there. */
   createNew: 0o100 | 0o200,
   /** Does not wait for the writer of a pipe. */
@@ -87,6 +88,12 @@ const CALLS = {
   renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   strerror: { parameters: ["i32"], result: "pointer" },
+  sync_file_rangeAside: {
+    name: "sync_file_range",
+    parameters: ["i32", "i64", "i64", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
   symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
   syncfs: { parameters: ["i32"], result: "i32" },
   syncfsAside: { name: "syncfs", parameters: ["i32"], result: "i32", nonblocking: true },
@@ -309,6 +316,14 @@ export class Libc {
       this.sync(descriptor);
       throw this.#lost();
     }
+  }
+
+  /**
+   * Has another thread begin to bring to the disk what was written to an open file so far; resolves when it
+   * has begun. A hint: whether it went well is for {@linkcode syncAside} to tell.
+   */
+  async writeOutAside(descriptor: number): Promise<void> {
+    await this.#calls.sync_file_rangeAside(descriptor, 0n, 0n, SYNC_FILE_RANGE_WRITE);
   }
 
   /** Resolves when the file system that `descriptor` is on is on the disk; another thread waits for it. */

@@ -38,7 +38,7 @@ linuxTest("Libc throws errors that osCode() names", (libc, directory, path) => {
   const long = "x".repeat(256);
   const isRoot = Deno.uid() === 0;
   using elsewhere = new Descriptor(libc, libc.open(undefined, "/dev", DIRECTORY));
-  using device = new Descriptor(libc, libc.open(undefined, "/dev/full", OPEN.write));
+  using device = new Descriptor(libc, libc.open(undefined, "/dev/full", OPEN.readWrite));
   const cases: [code: string, act: () => unknown][] = [
     ["ENOENT", () => libc.open(directory, "missing", OPEN.read)],
     ["ENOENT", () => libc.removeFile(directory, "missing")],
@@ -46,10 +46,10 @@ linuxTest("Libc throws errors that osCode() names", (libc, directory, path) => {
     ["ENOTDIR", () => libc.open(directory, "file", DIRECTORY)],
     ["ENOTDIR", () => libc.open(directory, "link", DIRECTORY)],
     ["ELOOP", () => libc.open(directory, "link", OPEN.read | OPEN.noFollow)],
-    ["EEXIST", () => libc.open(directory, "link", OPEN.write | OPEN.createNew, 0o600)],
+    ["EEXIST", () => libc.open(directory, "link", OPEN.readWrite | OPEN.createNew, 0o600)],
     ["EEXIST", () => libc.makeDirectory(directory, "file", 0o700)],
     ["EEXIST", () => libc.makeSymlink("x", directory, "file")],
-    ["EISDIR", () => libc.open(directory, "full", OPEN.write)],
+    ["EISDIR", () => libc.open(directory, "full", OPEN.readWrite)],
     ["EISDIR", () => libc.removeFile(directory, "full")],
     ["EISDIR", () => libc.rename(directory, "file", directory, "full")],
     ["ENOTDIR", () => libc.rename(directory, "full", directory, "file")],

@@ -88,8 +88,13 @@ export class DescriptorDirectory implements Directory, Disposable {
   }
 
   createFile(name: string): WritableFile {
-    const flags = OPEN.write | OPEN.createNew | OPEN.noFollow;
+    const flags = OPEN.readWrite | OPEN.createNew | OPEN.noFollow;
     return new DescriptorFile(this.#libc, this.#libc.open(this.#descriptor.number, name, flags, 0o600));
+  }
+
+  openFile(name: string): WritableFile {
+    const flags = OPEN.readWrite | OPEN.noFollow | OPEN.nonBlocking;
+    return new DescriptorFile(this.#libc, this.#libc.open(this.#descriptor.number, name, flags));
   }
 
   makeDirectory(name: string, mode: number): void {

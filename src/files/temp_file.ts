@@ -22,6 +22,12 @@ export interface TempFile {
   readonly nativePath: string;
   /** Where the next {@linkcode write} goes, bytes from the start. Settable. */
   position: number;
+  /**
+   * Reads once, from `position` (bytes from the start).
+   *
+   * @returns Bytes read, maybe fewer than fit; 0 at the end.
+   */
+  read(into: Uint8Array, position: number): number;
   /** Writes all of `data` at {@linkcode position}, which moves on. */
   write(data: Uint8Array): void;
   /** Takes the whole content of another file, copied by the kernel. */
@@ -40,6 +46,11 @@ export interface TempFile {
    * after the last {@linkcode write} and before {@linkcode close}.
    */
   setAttributes(attributes: { mode?: number; mtime?: number }): void;
+  /**
+   * Has what was written so far begin its way to the disk, where the system can do that, so that
+   * {@linkcode sync} takes less. Does nothing while an earlier call is at work.
+   */
+  writeOut(): void;
   /** Resolves when content and attributes are on the disk; other work goes on meanwhile. */
   sync(): Promise<void>;
   /** Returns when content and attributes are on the disk. */
@@ -76,14 +87,31 @@ export class TempDirectory {
     );
   }
 
+  /** The file that {@linkcode createFile} or this made under that name, as it was left, or else a new one. */
+  openFile(name: string, operation: string): TempFile {
+    const open = (directory: Directory) => {
+      try {
+        return directory.openFile(name);
+      } catch (error) {
+        if (osCode(error) !== "ENOENT") throw error;
+        return directory.createFile(name);
+      }
+    };
+    return this.#inDirectory((directory) => new OpenTempFile(this, name, open(directory), operation));
+  }
+
   /** Runs `make` with a name in the directory at which nothing stands. */
   make<T>(make: (directory: Directory, name: string) => T): T {
+    return this.#inDirectory((directory) => make(directory, crypto.randomUUID()));
+  }
+
+  #inDirectory<T>(act: (directory: Directory) => T): T {
     try {
-      return make(this.directory, crypto.randomUUID());
+      return act(this.directory);
     } catch (error) {
       if (osCode(error) !== "ENOENT") throw error;
       this.#makeDirectory();
-      return make(this.directory, crypto.randomUUID());
+      return act(this.directory);
     }
   }
 
@@ -106,6 +134,7 @@ class OpenTempFile implements TempFile {
   readonly #file: WritableFile;
   readonly #operation: string;
   position = 0;
+  #isWritingOut = false;
   #isOpen = true;
   #isPlaced = false;
 
@@ -118,6 +147,10 @@ class OpenTempFile implements TempFile {
 
   get nativePath(): string {
     return this.#home.directory.nativePath(this.#name);
+  }
+
+  read(into: Uint8Array, position: number): number {
+    return this.#attempt((file) => file.read(into, position));
   }
 
   write(data: Uint8Array): void {
@@ -157,6 +190,13 @@ class OpenTempFile implements TempFile {
       if (mode !== undefined) file.setMode(permissionBits("file", mode));
       if (mtime !== undefined) file.setTime(mtime);
     });
+  }
+
+  writeOut(): void {
+    if (this.#isWritingOut || !this.#isOpen) return;
+    this.#isWritingOut = true;
+    // What goes wrong with it, sync will tell.
+    this.#file.writeOut().catch(() => {}).finally(() => this.#isWritingOut = false);
   }
 
   async sync(): Promise<void> {

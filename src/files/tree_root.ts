@@ -183,12 +183,15 @@ function openTop(path: string, { dev, ino }: Deno.FileInfo): DescriptorDirectory
  * Removes what an earlier run left in the directory of temporary files. Call it at
  * start-up, before anything is written.
  *
+ * @param keep Names of files that are still needed.
  * @returns How many files it removed.
  */
-export function cleanTemp(root: TreeRoot): number {
+export function cleanTemp(root: TreeRoot, keep: ReadonlySet<string> = new Set()): number {
   using anchor = root.anchor();
   if (anchor.lstat(TEMP_DIRECTORY)?.kind !== "directory") return 0;
-  const left = anchor.list(TEMP_DIRECTORY).map((name) => childOf(TEMP_DIRECTORY, name));
+  const left = anchor.list(TEMP_DIRECTORY).filter((name) => !keep.has(name)).map((name) =>
+    childOf(TEMP_DIRECTORY, name)
+  );
   for (const path of left) anchor.removeFile(path);
   return left.length;
 }

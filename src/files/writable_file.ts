@@ -3,8 +3,10 @@ import { Descriptor } from "./descriptor.ts";
 import { descriptorPath, type Libc, OPEN } from "./libc.ts";
 import type { OpenFile } from "./open_file.ts";
 
-/** A new file, open for writing. What fails throws an error that `osCode` knows. */
+/** A new file, open for writing and reading. What fails throws an error that `osCode` knows. */
 export interface WritableFile {
+  /** Reads once, from `position`. Returns the number of bytes; 0 at the end. */
+  read(into: Uint8Array, position: number): number;
   /** Writes once, at `position`. Returns the number of bytes. */
   write(data: Uint8Array, position: number): number;
   /**
@@ -19,6 +21,8 @@ export interface WritableFile {
   setMode(mode: number): void;
   /** Sets both times, milliseconds since the epoch. */
   setTime(time: number): void;
+  /** Has the system begin to bring to the disk what was written, if it can; resolves when it has begun. */
+  writeOut(): Promise<void>;
   /** Resolves when content and attributes are on the disk. */
   sync(): Promise<void>;
   /** Returns when content and attributes are on the disk. */
@@ -34,6 +38,10 @@ export class DescriptorFile implements WritableFile {
   constructor(libc: Libc, descriptor: number) {
     this.#libc = libc;
     this.#descriptor = new Descriptor(libc, descriptor);
+  }
+
+  read(into: Uint8Array, position: number): number {
+    return this.#libc.read(this.#descriptor.number, into, position);
   }
 
   write(data: Uint8Array, position: number): number {
@@ -68,6 +76,10 @@ export class DescriptorFile implements WritableFile {
 
   setTime(time: number): void {
     this.#libc.setTime(this.#descriptor.number, time);
+  }
+
+  writeOut(): Promise<void> {
+    return this.#descriptor.lend((number) => this.#libc.writeOutAside(number));
   }
 
   sync(): Promise<void> {
@@ -114,9 +126,15 @@ export class PathFile implements WritableFile {
     this.#file = file;
   }
 
+  read(into: Uint8Array, position: number): number {
+    this.#seek(position);
+    const read = this.#file.readSync(into) ?? 0;
+    this.#position += read;
+    return read;
+  }
+
   write(data: Uint8Array, position: number): number {
-    if (position !== this.#position) this.#file.seekSync(position, Deno.SeekMode.Start);
-    this.#position = position;
+    this.#seek(position);
     const written = this.#file.writeSync(data);
     this.#position += written;
     return written;
@@ -143,6 +161,10 @@ export class PathFile implements WritableFile {
     this.#file.utimeSync(new Date(time), new Date(time));
   }
 
+  writeOut(): Promise<void> {
+    return Promise.resolve();
+  }
+
   sync(): Promise<void> {
     return this.#file.sync();
   }
@@ -153,5 +175,10 @@ export class PathFile implements WritableFile {
 
   close(): void {
     this.#file.close();
+  }
+
+  #seek(position: number): void {
+    if (position !== this.#position) this.#file.seekSync(position, Deno.SeekMode.Start);
+    this.#position = position;
   }
 }

@@ -62,4 +62,13 @@ export const INDEX_MIGRATIONS: readonly string[] = [
   CREATE TABLE staged (digest BLOB PRIMARY KEY, start INTEGER NOT NULL, length INTEGER NOT NULL, time INTEGER NOT NULL)
     STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Which chunks of an offered content, by their positions in its manifest, lie in its file in the making.
+  CREATE TABLE arrived (
+    content BLOB NOT NULL,
+    first INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    PRIMARY KEY (content, first)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -98,11 +98,14 @@ const PAGE = 1_000;
 export class TreeIndex implements Disposable {
   readonly db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** How the database was opened to sync, as SQLite's number for it. */
+  readonly #synchronous: number;
   #sequence: number;
 
   /** @param db A database with the tables of `INDEX_MIGRATIONS`; closed with the index. */
   constructor(db: DatabaseSync) {
     this.db = db;
+    this.#synchronous = this.sql("PRAGMA synchronous").get()!.synchronous as number;
     if (this.meta("index_id") === undefined) this.setMeta("index_id", crypto.randomUUID());
     const row = this.sql("SELECT max(sequence) AS last FROM history").get() as { last: number | null };
     this.#sequence = Math.max(row.last ?? 0, Number(this.meta("sequence") ?? 0));
@@ -133,7 +136,7 @@ export class TreeIndex implements Disposable {
       this.#sequence = before;
       throw error;
     } finally {
-      if (syncedLater) this.db.exec("PRAGMA synchronous = FULL");
+      if (syncedLater) this.db.exec(`PRAGMA synchronous = ${this.#synchronous}`);
     }
   }
 

@@ -1,6 +1,6 @@
-/** `/v1/check`, `/v1/chunks`, `/v1/batch`: content comes in, and is put in place. @module */
+/** `/v1/check`, `/v1/chunks`, `/v1/runs`, `/v1/batch`: content comes in, and is put in place. @module */
 import { type Context, Hono } from "hono";
-import { type Chunk, unpackManifest } from "../core/chunk.ts";
+import { type Chunk, type ChunkRun, unpackManifest } from "../core/chunk.ts";
 import { type Digest, parseDigest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import type { Frame } from "../core/frames.ts";
@@ -9,20 +9,27 @@ import {
   contentHeaderSchema,
   offerHeaderSchema,
   parseWire,
+  runHeaderSchema,
   SESSION_HEADER,
   TIMING_HEADER,
   toRanges,
 } from "../core/wire.ts";
+import { type LentMemory, SpareMemory } from "../transport/spare_memory.ts";
 import type { ContentOffer } from "../transport/receiver.ts";
 import type { RouteContext } from "./app.ts";
 import { limitBody, MAX_FRAMED_BYTES, readBody, readFrames } from "./request_body.ts";
 
 export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
   const app = new Hono();
+  const memory = new SpareMemory();
 
   /** Reads the frames, and tells with the answer how long it took from there: the rest was the way. */
-  const withFrames = async (c: Context, answer: (frames: Frame[]) => Promise<object>) => {
-    const frames = await readFrames(c);
+  const withFrames = async (
+    c: Context,
+    answer: (frames: Frame[]) => Promise<object>,
+    lend?: LentMemory["take"],
+  ) => {
+    const frames = await readFrames(c, lend);
     const began = clock.now();
     const body = await answer(frames);
     c.header(TIMING_HEADER, `work;dur=${clock.now() - began}`);
@@ -48,6 +55,19 @@ export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
       await receiver.stage(chunks);
       return { staged: chunks.length };
     }));
+
+  app.post("/runs", limitBody(MAX_FRAMED_BYTES), async (c) => {
+    // The receiver has written them when it answers, and looks at them no more.
+    using lent = memory.lend();
+    return await withFrames(c, async (frames) => {
+      const runs = frames.map(({ header, content }): ChunkRun => ({
+        ...parseWire(runHeaderSchema, header, "chunks"),
+        data: content,
+      }));
+      await receiver.stageRuns(runs);
+      return { staged: runs.length };
+    }, lent.take);
+  });
 
   app.put("/chunks/:digest", limitBody(MAX_FRAMED_BYTES), async (c) => {
     const digest = parseDigest(c.req.param("digest"));

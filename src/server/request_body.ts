@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { FilesyncError } from "../core/errors.ts";
 import { CODING, decompress } from "../transport/compression.ts";
+import type { LentMemory } from "../transport/spare_memory.ts";
 import { decodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
 
 /** Most bytes of a framed body: the content of a batch, and room for its headers. */
@@ -39,8 +40,8 @@ export function limitBody(maxSize: number): MiddlewareHandler {
   };
 }
 
-/** The frames of the body. Throws `unsupported` when it is not framed, `bad-request` when it is malformed. */
-export async function readFrames(c: Context): Promise<Frame[]> {
+/** The frames of the body; `lend` as for {@linkcode readBody}. Throws `unsupported` when it is not framed, `bad-request` when it is malformed. */
+export async function readFrames(c: Context, lend?: LentMemory["take"]): Promise<Frame[]> {
   requireType(c, FRAMES_TYPE);
   const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "identity";
   if (coding !== "identity" && coding !== CODING) {
@@ -52,12 +53,34 @@ export async function readFrames(c: Context): Promise<Frame[]> {
       permanent: true,
     });
   }
-  const body = await readBody(c);
+  const body = await readBody(c, lend);
   return decodeFrames(coding === CODING ? await decompress(body, MAX_FRAMED_BYTES) : body);
 }
 
-/** The whole body. Throws `bad-request` when it breaks off. */
-export async function readBody(c: Context): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * The whole body. Throws `bad-request` when it breaks off.
+ *
+ * @param lend Gives the memory for so many bytes. Memory that was used before is several times as fast as new.
+ */
+export async function readBody(
+  c: Context,
+  lend: LentMemory["take"] = (length) => new Uint8Array(length),
+): Promise<Uint8Array<ArrayBuffer>> {
+  const length = Number(c.req.header("content-length") ?? NaN);
+  if (!Number.isSafeInteger(length)) return await wholeBody(c);
+  // As a stream it takes a fraction of the memory and time of `arrayBuffer`.
+  const body = lend(length);
+  let filled = 0;
+  for await (const piece of bodyPieces(c)) {
+    if (filled + piece.length > length) throw brokenOff(new RangeError("The body is longer than it says"));
+    body.set(piece, filled);
+    filled += piece.length;
+  }
+  if (filled < length) throw brokenOff(new RangeError("The body is shorter than it says"));
+  return body;
+}
+
+async function wholeBody(c: Context): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await c.req.arrayBuffer());
   } catch (error) {

@@ -8,15 +8,24 @@
  */
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import type { PutAction } from "../core/action.ts";
-import { type Chunk, type Manifest, PACKED_CHUNK_BYTES, unpackManifest } from "../core/chunk.ts";
+import {
+  type Chunk,
+  type ChunkRun,
+  type Manifest,
+  PACKED_CHUNK_BYTES,
+  unpackManifest,
+} from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
+import { FilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
+import { toRanges } from "../core/wire.ts";
 import type { TreeRoot } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import { isFill } from "../queue/claims.ts";
 import type { ContentNeed, ContentOffer, Receiver, ReceiverInfo } from "../transport/receiver.ts";
 import type { FreshContents } from "./fresh_contents.ts";
+import { SpareMemory } from "../transport/spare_memory.ts";
 import { deltaOf, type DeltaPlan, DeltaPlanner } from "./delta_planner.ts";
 import type { Base } from "./source_state.ts";
 import { contentInMemory, openContent, SourceChangedError, type SourceContent } from "./source_reader.ts";
@@ -29,6 +38,12 @@ const STAGE_REQUESTS = 3;
 
 /** Files up to this many bytes travel with their action when most of their content is missing. */
 const INLINE_BYTES = 1 << 20;
+
+/**
+ * Chunks of bigger files go straight into the file that the receiver makes of them; those of smaller ones are kept
+ * where every other file finds them too, bytes.
+ */
+const RUN_BYTES = 8 << 20;
 
 /**
  * What is smaller is rather sent by two batches at once than waited for, bytes: nearly every batch of a real tree
@@ -269,11 +284,17 @@ export class BatchSupply implements Disposable {
     using content = openPut(put, this.#options);
     if (content === undefined) return false;
     const manifest = manifestOf(this.#options.index, put.digest);
-    // Files of one batch share chunks: an archive, and what is in it.
-    const missing = need.filter((at) => !this.#staged.has(manifest[at]?.digest));
-    await this.#stageChunks(put, missing, content, signal);
-    for (const at of missing) this.#staged.add(manifest[at].digest);
-    this.#sent.set(put.digest, this.#missingBytes(put.digest, missing));
+    const { receiver } = this.#options;
+    if (put.size > RUN_BYTES) {
+      await this.#sendAll(put, runRequests(put, manifest, need, content, receiver), signal);
+      this.#sent.set(put.digest, bytesOf(manifest, need));
+    } else {
+      // Files of one batch share chunks: an archive, and what is in it.
+      const missing = need.filter((at) => !this.#staged.has(manifest[at]?.digest));
+      await this.#sendAll(put, chunkRequests(put, manifest, missing, content, receiver), signal);
+      for (const at of missing) this.#staged.add(manifest[at].digest);
+      this.#sent.set(put.digest, bytesOf(manifest, missing));
+    }
     this.#needs.set(put.digest, "nothing");
     return true;
   }
@@ -335,49 +356,111 @@ export class BatchSupply implements Disposable {
   }
 
   #missingBytes(digest: Digest, positions: readonly number[]): number {
-    const manifest = manifestOf(this.#options.index, digest);
-    return positions.reduce((sum, at) => sum + (manifest[at]?.length ?? 0), 0);
+    return bytesOf(manifestOf(this.#options.index, digest), positions);
   }
 
   /** Sends several requests at a time; the first failure ends it when those under way have ended. */
-  async #stageChunks(
-    put: PutAction,
-    positions: number[],
-    content: SourceContent,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { receiver, index, onStaged } = this.#options;
-    const manifest = manifestOf(index, put.digest);
-    const starts = startsOf(manifest);
+  async #sendAll(put: PutAction, all: Iterable<StageRequest>, signal: AbortSignal): Promise<void> {
     const requests = new Set<Promise<void>>();
     let failure: unknown;
-    let group: Chunk[] = [];
-    let bytes = 0;
-    const send = async () => {
-      const [chunks, size] = [group, bytes];
-      [group, bytes] = [[], 0];
-      while (requests.size >= STAGE_REQUESTS) await Promise.race(requests);
-      if (failure !== undefined) return;
-      const request: Promise<void> = receiver.stage(chunks).then(() => onStaged(size, put))
-        .catch((error) => void (failure ??= error)).finally(() => requests.delete(request));
-      requests.add(request);
-    };
     try {
-      for (const at of positions) {
+      for (const { bytes, send } of all) {
+        const request: Promise<void> = send().then(() => this.#options.onStaged(bytes, put))
+          .catch((error) => void (failure ??= error)).finally(() => requests.delete(request));
+        requests.add(request);
+        // What is not read yet takes no memory.
+        while (requests.size >= STAGE_REQUESTS) await Promise.race(requests);
         if (failure !== undefined || signal.aborted) break;
-        const chunk = manifest[at];
-        if (chunk === undefined) throw new SourceChangedError(put.path);
-        if (group.length > 0 && bytes + chunk.length > REQUEST_BYTES) await send();
-        group.push({ digest: chunk.digest, data: content.piece(starts[at], chunk) });
-        bytes += chunk.length;
       }
-      if (group.length > 0 && !signal.aborted) await send();
     } finally {
       await Promise.all(requests);
     }
     if (failure !== undefined) throw failure;
     signal.throwIfAborted();
   }
+}
+
+/** A request that stages something, and the bytes of content in it. */
+interface StageRequest {
+  bytes: number;
+  send(): Promise<void>;
+}
+
+/** Requests with the chunks at `positions`, each by itself. */
+function* chunkRequests(
+  { path }: PutAction,
+  manifest: Manifest,
+  positions: readonly number[],
+  content: SourceContent,
+  receiver: Receiver,
+): Generator<StageRequest> {
+  const starts = startsOf(manifest);
+  for (const group of grouped(path, manifest, positions)) {
+    const chunks = group.map((at): Chunk => ({
+      digest: manifest[at].digest,
+      data: content.piece(starts[at], manifest[at]),
+    }));
+    yield { bytes: bytesOf(manifest, group), send: () => receiver.stage(chunks) };
+  }
+}
+
+/**
+ * Requests with the chunks at `positions`, in runs. Whether they are what was seen the receiver finds out; only
+ * when it says that they are not, they are looked at here.
+ */
+function* runRequests(
+  { digest, path }: PutAction,
+  manifest: Manifest,
+  positions: readonly number[],
+  content: SourceContent,
+  receiver: Receiver,
+): Generator<StageRequest> {
+  const starts = startsOf(manifest);
+  const spare = new SpareMemory();
+  for (const group of grouped(path, manifest, positions)) {
+    const ranges = toRanges(group);
+    const send = async () => {
+      using memory = new DisposableStack();
+      const runs = ranges.map(([first, end]): ChunkRun => ({
+        content: digest,
+        first,
+        data: content.bytes(
+          starts[first],
+          starts[end - 1] + manifest[end - 1].length,
+          memory.use(spare.lend()).take,
+        ),
+      }));
+      try {
+        await receiver.stageRuns(runs);
+      } catch (error) {
+        const isChanged = error instanceof FilesyncError && error.code === "digest-mismatch";
+        if (isChanged) { for (const at of group) content.piece(starts[at], manifest[at]); }
+        throw error;
+      }
+    };
+    yield { bytes: bytesOf(manifest, group), send };
+  }
+}
+
+/** Splits `positions` so that no group is more than a request may hold, but for a chunk that is. */
+function* grouped(path: TreePath, manifest: Manifest, positions: readonly number[]): Generator<number[]> {
+  let group: number[] = [];
+  let bytes = 0;
+  for (const at of positions) {
+    const chunk = manifest[at];
+    if (chunk === undefined) throw new SourceChangedError(path);
+    if (group.length > 0 && bytes + chunk.length > REQUEST_BYTES) {
+      yield group;
+      [group, bytes] = [[], 0];
+    }
+    group.push(at);
+    bytes += chunk.length;
+  }
+  if (group.length > 0) yield group;
+}
+
+function bytesOf(manifest: Manifest, positions: readonly number[]): number {
+  return positions.reduce((sum, at) => sum + (manifest[at]?.length ?? 0), 0);
 }
 
 /** Opens any file of the source with the content of `put`. */

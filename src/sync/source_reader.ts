@@ -7,6 +7,7 @@ import type { OpenFile, TreeRoot } from "../files/tree_root.ts";
 import { chunkDigest } from "../hashing/chunk_digest.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
+import type { LentMemory } from "../transport/spare_memory.ts";
 
 /** A file of the source could not be read for sending; it is no fault of the receiver's. */
 export class SourceError extends FilesyncError {
@@ -39,10 +40,11 @@ export interface SourceContent extends Disposable {
   /**
    * The bytes from `start` to `end`, whatever they are.
    *
+   * @param lend Gives the memory for so many bytes.
    * @throws {SourceChangedError} When the file has fewer.
    * @throws {SourceError} When they cannot be read.
    */
-  bytes(start: number, end: number): Uint8Array<ArrayBuffer>;
+  bytes(start: number, end: number, lend?: LentMemory["take"]): Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -69,8 +71,8 @@ export function openContent(
       ? new SourceChangedError(path)
       : failure;
   }
-  const bytes = (start: number, end: number) => {
-    const data = new Uint8Array(end - start);
+  const bytes = (start: number, end: number, lend?: LentMemory["take"]) => {
+    const data = lend?.(end - start) ?? new Uint8Array(end - start);
     for (let at = 0; at < data.length;) {
       const n = readFrom(file, data.subarray(at), start + at, path);
       if (n === 0) throw new SourceChangedError(path);

@@ -1,4 +1,5 @@
 /** Applies a batch of actions to a local tree. The recipe is told in `local_receiver.ts`. @module */
+import type { DescribePool } from "../chunking/describe_pool.ts";
 import { type Action, type MoveAction, pathsOf, type PutAction, type RemoveAction } from "../core/action.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
@@ -17,6 +18,7 @@ import {
 import type { Mutex } from "../core/mutex.ts";
 import { problemOf } from "../core/problem.ts";
 import type { Anchor, TreeRoot } from "../files/tree_root.ts";
+import type { GrowingContents } from "../index/growing_contents.ts";
 import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
@@ -30,7 +32,9 @@ export interface BatchTarget {
   root: TreeRoot;
   index: TreeIndex;
   staging: Staging;
+  growing: GrowingContents;
   durability: Durability;
+  pool: DescribePool;
   /** Held by whoever changes the tree. */
   writing: Mutex;
   clock: Clock;
@@ -65,7 +69,7 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
     );
     return together ? await whenDurable(answer, batch, target) : answer;
   } finally {
-    for (const content of prepared) if (content !== undefined && "temp" in content) content.temp.discard();
+    for (const content of prepared) if (content !== undefined && "temp" in content) content.release();
   }
 }
 
@@ -133,6 +137,9 @@ async function prepare(
         anchor,
         index: target.index,
         staging: target.staging,
+        growing: target.growing,
+        pool: target.pool,
+        durability: target.durability,
         contents: batch.contents,
         deltas: batch.deltas,
         built,
@@ -159,7 +166,7 @@ async function syncContents(batch: Batch, prepared: Prepared[]): Promise<void> {
       await content.temp.sync();
       content.temp.close();
     } catch (error) {
-      content.temp.discard();
+      content.discard();
       prepared[at] = toFilesyncError(`write "${(batch.actions[at] as PutAction).path}"`, error);
     }
   }));
@@ -188,7 +195,7 @@ function carryOut(
   target: BatchTarget,
   syncedLater: boolean,
 ): BatchResult {
-  const { index, staging } = target;
+  const { index, staging, growing } = target;
   const work = new BatchWork(anchor, target, verified);
   const answer = index.transaction(() => {
     const before = index.sequence;
@@ -215,12 +222,15 @@ function carryOut(
     return answer;
   }, { syncedLater });
   const isFull = answer.results.some((result) => !result.done && result.problem.code === "disk-full");
-  if (isFull) staging.clear();
-  staging.release(
-    batch.actions.flatMap((action, at) =>
-      action.type === "put" && answer.results[at].done ? [action.digest] : []
-    ),
+  if (isFull) {
+    staging.clear();
+    growing.clear();
+  }
+  const placed = batch.actions.flatMap((action, at) =>
+    action.type === "put" && answer.results[at].done ? [action.digest] : []
   );
+  growing.release(placed);
+  staging.release(placed);
   return answer;
 }
 

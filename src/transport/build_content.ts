@@ -7,23 +7,24 @@
 import { describeBytes } from "../chunking/describe.ts";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import type { PutAction } from "../core/action.ts";
-import { unpackManifest } from "../core/chunk.ts";
+import { type Manifest, unpackManifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import type { Anchor, OpenFile, TempFile } from "../files/tree_root.ts";
-import { Sha256 } from "../hashing/sha256.ts";
+import type { GrowingContent, GrowingContents } from "../index/growing_contents.ts";
 import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { buildFromDelta } from "./build_delta.ts";
 import { contentMismatch, contentMissing } from "./content_faults.ts";
-import { turn, TURN_BYTES } from "../core/turn.ts";
+import { ContentWriter, type WriterTools } from "./content_writer.ts";
 
 /** Where content may come from. */
-export interface ContentSources {
+export interface ContentSources extends WriterTools {
   anchor: Anchor;
   index: TreeIndex;
   staging: Staging;
+  growing: GrowingContents;
   /** Sent along with the batch. */
   contents: ReadonlyMap<Digest, Uint8Array<ArrayBuffer>>;
   /** Sent along with the batch: how to make the content from another one. */
@@ -39,29 +40,43 @@ export interface BuiltContent {
   temp: TempFile;
   /** Its chunks, when the index does not know them yet. */
   packedManifest?: Uint8Array;
+  /** Removes the file, which is not good. */
+  discard(): void;
+  /** Lets go of the file, which may have been placed. */
+  release(): void;
 }
 
 /**
  * Builds the content of `put` in a temporary file and verifies it against its digest.
  *
  * @throws {FilesyncError} `content-missing` when the client must send (more of) it, `digest-mismatch`
- * when what was sent is not what was promised. The temporary file is gone then.
+ * when what was sent is not what was promised. The temporary file is gone then, but for what arrived of it.
  */
 export async function buildContent(put: PutAction, sources: ContentSources): Promise<BuiltContent> {
+  const growing = isAtHand(put.digest, sources) ? undefined : sources.growing.take(put.digest);
+  if (growing !== undefined) return await complete(growing, put, sources);
   const temp = sources.anchor.createTemp();
+  const discard = () => temp.discard();
   try {
-    return { temp, ...await fill(temp, put, sources) };
+    return { temp, ...await fill(temp, put, sources), discard, release: discard };
   } catch (error) {
     temp.discard();
     throw error;
   }
 }
 
+/** Whether a content can be had without chunks. */
+function isAtHand(content: Digest, { contents, built, deltas, index }: ContentSources): boolean {
+  return contents.has(content) || built.has(content) || deltas?.has(content) === true ||
+    index.hasContent(content);
+}
+
 async function fill(
   temp: TempFile,
   put: PutAction,
-  { anchor, index, staging, contents, deltas, built, onStale }: ContentSources,
-): Promise<{ packedManifest?: Uint8Array }> {
+  sources: ContentSources,
+): Promise<Pick<BuiltContent, "packedManifest">> {
+  const { index, staging, contents, deltas, built, onStale } = sources;
   const sent = contents.get(put.digest);
   if (sent !== undefined) {
     const content = describeBytes(sent, DEFAULT_CHUNKING);
@@ -80,16 +95,16 @@ async function fill(
   for (const path of index.pathsWith(put.digest)) {
     const entry = index.get(path);
     if (entry?.kind === "file" && entry.size !== put.size) throw contentMismatch(put, "size");
-    if (await copyVerified(path, put, anchor, temp)) return {};
+    if (await copyVerified(path, put, sources, temp)) return {};
     onStale(path, put.digest);
   }
   const delta = deltas?.get(put.digest);
   if (delta !== undefined) {
-    return { packedManifest: await buildFromDelta(delta, put, { anchor, index, onStale }, temp) };
+    return { packedManifest: await buildFromDelta(delta, put, sources, temp) };
   }
   const packedManifest = staging.manifestOf(put.digest);
   if (packedManifest === undefined) throw contentMissing(put);
-  await assemble(packedManifest, put, { anchor, index, staging, onStale }, temp);
+  await assemble({ manifest: unpackManifest(packedManifest) }, put, sources, temp);
   return { packedManifest };
 }
 
@@ -97,23 +112,14 @@ async function fill(
 async function copyVerified(
   path: TreePath,
   put: PutAction,
-  anchor: Anchor,
+  { anchor, pool, durability }: ContentSources,
   temp: TempFile,
 ): Promise<boolean> {
-  const hash = new Sha256();
   try {
     using file = anchor.openRead(path);
-    if (file.stat.size === put.size) {
-      const buffer = new Uint8Array(Math.min(Math.max(put.size, 1), 1 << 20));
-      for (let at = 0; at < put.size;) {
-        const block = buffer.subarray(0, file.read(buffer, at));
-        if (block.length === 0) break;
-        hash.update(block);
-        temp.write(block);
-        at += block.length;
-        if (at % TURN_BYTES < block.length) await turn();
-      }
-      if (hash.digest() === put.digest) return true;
+    const writer = new ContentWriter(temp, put.size, { pool, durability });
+    if (file.stat.size === put.size && await writer.copy(file, 0, put.size)) {
+      if (await writer.digest() === put.digest) return true;
     }
   } catch (error) {
     // Out of space is no fault of this source: the next one would not fit either.
@@ -123,22 +129,50 @@ async function copyVerified(
   return false;
 }
 
-/** A part of a source that is copied in one go. */
-interface Run {
-  source: unknown;
-  read: (into: Uint8Array, at: number) => number;
-  start: number;
-  length: number;
+/** Completes a content of which chunks have arrived, in the file where they lie. */
+async function complete(
+  growing: GrowingContent,
+  put: PutAction,
+  sources: ContentSources,
+): Promise<BuiltContent> {
+  const release = () => sources.growing.giveBack(growing);
+  const discard = () => {
+    sources.growing.drop(put.digest);
+    release();
+  };
+  try {
+    await assemble(growing, put, sources, growing.temp);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { temp: growing.temp, packedManifest: growing.packedManifest, discard, release };
 }
 
-/** Builds a file from its chunks, in the tree or staged. */
+/** What is to be built from chunks. */
+interface ChunkPlan {
+  manifest: Manifest;
+  /** 1 for each chunk that lies in the file already, by its position in the manifest. */
+  arrived?: Uint8Array;
+}
+
+/** A part of a source that is copied in one go. */
+interface Run {
+  /** A file of the tree, or else something with a `read` like it. */
+  source: OpenFile | Pick<TempFile, "read">;
+  start: number;
+  length: number;
+  /** Where it goes. */
+  to: number;
+}
+
+/** Builds a file from its chunks: those that lie in it already, elsewhere in it, in the tree or staged. */
 async function assemble(
-  packedManifest: Uint8Array,
+  { manifest, arrived }: ChunkPlan,
   put: PutAction,
-  { anchor, index, staging, onStale }: Pick<ContentSources, "anchor" | "index" | "staging" | "onStale">,
+  { anchor, index, staging, growing, onStale, ...tools }: ContentSources,
   temp: TempFile,
 ): Promise<void> {
-  const manifest = unpackManifest(packedManifest);
   if (manifest.reduce((sum, { length }) => sum + length, 0) !== put.size) throw contentMismatch(put, "size");
   using opened = new DisposableStack();
   const files = new Map<Digest, OpenFile | undefined>();
@@ -166,49 +200,67 @@ async function assemble(
   const distrust = () => {
     for (const [path, content] of sources) onStale(path, content);
     if (usedStaging) staging.clear();
+    if (arrived !== undefined) growing.drop(put.digest);
     return contentMissing(put);
   };
 
-  const hash = new Sha256();
-  let sinceTurn = 0;
-  // Neighbours in the source that are neighbours in the file too are copied in one go.
-  let run: Run | undefined;
-  const copy = async ({ read, start, length }: Run) => {
-    const block = new Uint8Array(length);
-    if (read(block, start) !== length) throw distrust();
-    hash.update(block);
-    temp.write(block);
-    sinceTurn += length;
-    if (sinceTurn >= TURN_BYTES) {
-      sinceTurn = 0;
-      await turn();
+  const pack = { read: (into: Uint8Array, at: number) => staging.read(into, at) };
+  const twins = arrived === undefined ? undefined : placesOf(manifest, arrived);
+
+  /** Where the bytes of a chunk are. */
+  const find = (chunk: Digest): Pick<Run, "source" | "start"> => {
+    const twin = twins?.get(chunk);
+    if (twin !== undefined) return { source: temp, start: twin };
+    const staged = staging.placeOf(chunk);
+    if (staged !== undefined) {
+      usedStaging = true;
+      return { source: pack, start: staged.start };
     }
+    const place = index.placeOf(chunk);
+    const source = place && fileWith(place.content);
+    if (source === undefined) throw contentMissing(put);
+    return { source, start: place!.start };
   };
 
-  for (const chunk of manifest) {
-    const staged = staging.placeOf(chunk.digest);
-    let source: unknown = staging;
-    let start = staged?.start ?? 0;
-    let read = (into: Uint8Array, at: number) => staging.read(into, at);
-    if (staged === undefined) {
-      const place = index.placeOf(chunk.digest);
-      const file = place && fileWith(place.content);
-      if (place === undefined || file === undefined) throw contentMissing(put);
-      source = file;
-      start = place.start;
-      read = (into, at) => file.read(into, at);
-    } else {
-      usedStaging = true;
+  const writer = new ContentWriter(temp, put.size, tools);
+  // Neighbours in the source that are neighbours in the file too are copied in one go.
+  let run: Run | undefined;
+  const copyRun = async () => {
+    if (run === undefined) return;
+    const { source, start, length, to } = run;
+    run = undefined;
+    writer.moveTo(to);
+    const isWhole = "stat" in source
+      ? await writer.copy(source, start, length)
+      : await writer.fill(length, (into, at) => source.read(into, start + at));
+    if (!isWhole) throw distrust();
+  };
+  let to = 0;
+  for (const [at, { digest, length }] of manifest.entries()) {
+    if (arrived?.[at] !== 1) {
+      const { source, start } = find(digest);
+      const goesOn = run !== undefined && run.source === source && run.start + run.length === start &&
+        run.to + run.length === to;
+      if (!goesOn) {
+        await copyRun();
+        run = { source, start, length: 0, to };
+      }
+      run!.length += length;
     }
-    if (
-      run !== undefined && run.source === source && run.start + run.length === start && run.length < 1 << 20
-    ) {
-      run.length += chunk.length;
-    } else {
-      if (run !== undefined) await copy(run);
-      run = { read, source, start, length: chunk.length };
-    }
+    to += length;
   }
-  if (run !== undefined) await copy(run);
-  if (hash.digest() !== put.digest) throw distrust();
+  await copyRun();
+  if (await writer.digest() !== put.digest) throw distrust();
+}
+
+/** Where the chunks that have arrived lie, if any is missing. */
+function placesOf(manifest: Manifest, arrived: Uint8Array): Map<Digest, number> | undefined {
+  if (arrived.every((has) => has === 1)) return undefined;
+  const places = new Map<Digest, number>();
+  let start = 0;
+  for (const [at, { digest, length }] of manifest.entries()) {
+    if (arrived[at] === 1) places.set(digest, start);
+    start += length;
+  }
+  return places;
 }

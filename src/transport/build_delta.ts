@@ -1,21 +1,20 @@
 /** Builds the content of a file from a delta and the file that the delta starts from. @module */
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
-import { decodeDelta, type DeltaOperation } from "../chunking/delta.ts";
-import { DescribeStream } from "../chunking/describe_stream.ts";
+import { decodeDelta } from "../chunking/delta.ts";
+import { contentOf } from "../chunking/describe.ts";
+import { type CommonRange, isRecutInVain, recut } from "../chunking/recut.ts";
 import type { PutAction } from "../core/action.ts";
+import { PACKED_CHUNK_BYTES } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
 import type { TreePath } from "../core/path.ts";
-import type { Anchor, OpenFile, TempFile } from "../files/tree_root.ts";
+import type { Anchor, TempFile } from "../files/tree_root.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { openBase } from "./base_file.ts";
 import { contentMismatch, contentMissing } from "./content_faults.ts";
-import { turn, TURN_BYTES } from "../core/turn.ts";
-
-/** A read takes as long as copying so many bytes, however few it reads: there can be millions in one delta. */
-const READ_COST_BYTES = 16 << 10;
+import { ContentWriter, type WriterTools } from "./content_writer.ts";
 
 /** Where a delta's base is looked for. */
-export interface DeltaSources {
+export interface DeltaSources extends WriterTools {
   anchor: Anchor;
   index: TreeIndex;
   /** Told of a path that does not hold `content`, though the index says so. */
@@ -23,7 +22,8 @@ export interface DeltaSources {
 }
 
 /**
- * Writes what `encoded` makes into `temp`, and verifies it. Never more than some blocks are in memory.
+ * Writes what `encoded` makes into `temp`, and verifies it. The base's chunks are the new content's where
+ * they were copied; only around what is new it is cut again.
  *
  * @returns The packed manifest of what was written.
  * @throws {FilesyncError} `bad-request` when the delta is malformed; `digest-mismatch` when it makes
@@ -33,7 +33,7 @@ export interface DeltaSources {
 export async function buildFromDelta(
   encoded: Uint8Array,
   put: PutAction,
-  { anchor, index, onStale }: DeltaSources,
+  { anchor, index, onStale, ...tools }: DeltaSources,
   temp: TempFile,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const delta = decodeDelta(encoded);
@@ -42,42 +42,45 @@ export async function buildFromDelta(
   if (base === undefined) throw contentMissing(put);
   using file = base.file;
   if (delta.baseSize > file.stat.size) throw contentMissing(put);
-  using description = new DescribeStream(DEFAULT_CHUNKING, put.size);
 
-  let room = description.room();
-  let used = 0;
-  let sinceTurn = 0;
-  const flush = () => {
-    temp.write(room.subarray(0, used));
-    description.take(room, used);
-    room = description.room();
-    used = 0;
-  };
+  const writer = new ContentWriter(temp, put.size, tools);
+  const common: CommonRange[] = [];
+  let size = 0;
   for (const operation of delta.operations()) {
-    const length = operation.type === "copy" ? operation.length : operation.bytes.length;
-    for (let at = 0; at < length;) {
-      const filled = take(operation, at, room.subarray(used, used + length - at), file);
-      if (filled === 0) throw contentMissing(put);
-      at += filled;
-      used += filled;
-      if (used === room.length) flush();
-      sinceTurn += filled + READ_COST_BYTES;
-      if (sinceTurn >= TURN_BYTES) {
-        sinceTurn = 0;
-        await turn();
-      }
+    if (operation.type === "literal") {
+      await writer.write(operation.bytes);
+      size += operation.bytes.length;
+    } else {
+      const { start, length } = operation;
+      if (!await writer.copy(file, start, length)) throw contentMissing(put);
+      common.push({ start: size, base: start, length });
+      size += length;
     }
   }
-  flush();
-  const { digest, packedManifest } = description.end();
+  const sizes = DEFAULT_CHUNKING.sizesFor(size);
+  const wasCutAlike = DEFAULT_CHUNKING.sizesFor(file.stat.size).average === sizes.average;
+  const isInVain = !wasCutAlike || isRecutInVain(common.length, size, sizes);
+  const before = isInVain ? undefined : index.manifestOf(delta.base);
+  // The only chunk of a content has another name than one of several.
+  const isKnown = before !== undefined && before.length > PACKED_CHUNK_BYTES;
+  const { digest, packedManifest } = isKnown
+    ? contentOf(
+      { size, digest: await writer.digest() },
+      recut({ chunking: DEFAULT_CHUNKING, base: before, sizes, size, common, read: readAll(temp) }),
+    )
+    : await writer.describe();
   if (digest === put.digest) return packedManifest;
   onStale(base.path, delta.base);
   throw contentMissing(put);
 }
 
-/** Fills `room` with what comes `at` bytes after the start of the operation; gives the bytes, 0 at the end of the base. */
-function take(operation: DeltaOperation, at: number, room: Uint8Array, base: OpenFile): number {
-  if (operation.type === "copy") return base.read(room, operation.start + at);
-  room.set(operation.bytes.subarray(at, at + room.length));
-  return room.length;
+/** Fills rooms from `temp`; what is missing because somebody else cut it short stays as it was, as a digest will tell. */
+function readAll(temp: TempFile): (into: Uint8Array, start: number) => void {
+  return (into, start) => {
+    for (let at = 0; at < into.length;) {
+      const length = temp.read(into.subarray(at), start + at);
+      if (length === 0) return;
+      at += length;
+    }
+  };
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { TreeRoot } from "../files/tree_root.ts";
+import type { TempFile, TreeRoot } from "../files/tree_root.ts";
 
 /** From so many new files on, one sync of the whole file system costs less than one for each. */
 const GROUP_FILES = 8;
@@ -15,33 +15,49 @@ const GROUP_FILES = 8;
  */
 const MOST_DIRTY_BYTES = 512 << 20;
 
+/** Settings of {@linkcode Durability}. */
+export interface DurabilityOptions {
+  /** Whether anything is waited for; if not, a power cut may take what was answered for. @default {true} */
+  fsync?: boolean;
+  /** How many bytes of all files wait to be written. */
+  dirtyBytes?: () => number;
+}
+
 /** How the changes of a tree become durable. */
 export class Durability {
   readonly #root: TreeRoot;
+  readonly #fsync: boolean;
   readonly #dirtyBytes: () => number;
   #running: Promise<void> = Promise.resolve();
   /** The round that has not begun yet: whoever comes now is in time for it. */
   #next: Promise<void> | undefined;
 
-  /** @param dirtyBytes How many bytes of all files wait to be written. */
-  constructor(root: TreeRoot, dirtyBytes: () => number = kernelDirtyBytes) {
+  constructor(root: TreeRoot, { fsync = true, dirtyBytes = kernelDirtyBytes }: DurabilityOptions = {}) {
     this.#root = root;
+    this.#fsync = fsync;
     this.#dirtyBytes = dirtyBytes;
+  }
+
+  /** Has a file in the making begin its way to the disk, so that syncing it takes less. */
+  writeOut(temp: TempFile): void {
+    if (this.#fsync) temp.writeOut();
   }
 
   /** Whether `files` new files shall become durable together, by {@linkcode syncAll}. */
   together(files: number): boolean {
+    if (!this.#fsync) return true;
     return files >= GROUP_FILES && this.#root.canSyncFileSystem && this.#dirtyBytes() <= MOST_DIRTY_BYTES;
   }
 
   /**
    * Resolves when all that was written and renamed before this call is on the disk. Those who
-   * wait at the same time share one sync. Where that cannot be done, nothing was left for it.
+   * wait at the same time share one sync. Where that cannot be done, or nothing is to be waited for, nothing
+   * was left for it.
    *
    * @throws {FilesyncError} When the disk does not take it.
    */
   syncAll(): Promise<void> {
-    if (!this.#root.canSyncFileSystem) return Promise.resolve();
+    if (!this.#fsync || !this.#root.canSyncFileSystem) return Promise.resolve();
     return this.#next ??= this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
       return this.#running = this.#root.syncFileSystem();

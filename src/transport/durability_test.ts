@@ -1,5 +1,5 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import type { TreeRoot } from "../files/tree_root.ts";
+import { assertEquals, assertRejects, fail } from "@std/assert";
+import type { TempFile, TreeRoot } from "../files/tree_root.ts";
 import { Durability } from "./durability.ts";
 
 /** A file system whose syncs end when the test says so. */
@@ -55,10 +55,25 @@ Deno.test("syncAll() fails for those whose sync failed, and for nobody else", as
 
 Deno.test("together() takes many files, unless others keep the disk busy or it cannot be synced as a whole", () => {
   let dirty = 0;
-  const durability = new Durability(new SlowDisk().root, () => dirty);
+  const durability = new Durability(new SlowDisk().root, { dirtyBytes: () => dirty });
   assertEquals([1, 100].map((files) => durability.together(files)), [false, true]);
   dirty = 1 << 30;
   assertEquals(durability.together(100), false);
   const other = Object.assign(new SlowDisk(), { canSyncFileSystem: false });
-  assertEquals(new Durability(other.root, () => 0).together(100), false);
+  assertEquals(new Durability(other.root, { dirtyBytes: () => 0 }).together(100), false);
+});
+
+Deno.test("Durability waits for nothing when it shall not", async () => {
+  const disk = new SlowDisk();
+  const durability = new Durability(disk.root, { fsync: false });
+  assertEquals([1, 100].map((files) => durability.together(files)), [true, true]);
+  await durability.syncAll();
+  durability.writeOut({ writeOut: () => fail("it was written out") } as unknown as TempFile);
+  assertEquals(disk.syncs.length, 0);
+});
+
+Deno.test("writeOut() has a file begin its way to the disk", () => {
+  let calls = 0;
+  new Durability(new SlowDisk().root).writeOut({ writeOut: () => calls++ } as unknown as TempFile);
+  assertEquals(calls, 1);
 });

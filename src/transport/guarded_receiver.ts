@@ -19,6 +19,7 @@ export function guardedReceiver(receiver: Receiver, isGood: (put: PutAction) => 
     entry: (path) => receiver.entry(path),
     check: (offers) => receiver.check(offers),
     stage: (chunks) => receiver.stage(chunks),
+    stageRuns: (runs) => receiver.stageRuns(runs),
     signatures: (requests) => receiver.signatures(requests),
     manifestGroups: (name) => receiver.manifestGroups(name),
     groupChunks: (content, groups) => receiver.groupChunks(content, groups),

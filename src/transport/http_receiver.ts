@@ -2,7 +2,7 @@
 import { deadline } from "@std/async";
 import * as v from "valibot";
 import { packRanges } from "../chunking/byte_range.ts";
-import { type Chunk, type Manifest, packManifest, unpackManifest } from "../core/chunk.ts";
+import { type Chunk, type ChunkRun, type Manifest, packManifest, unpackManifest } from "../core/chunk.ts";
 import type { Entry } from "../core/entry.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { decodeFrames, encodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
@@ -24,6 +24,7 @@ import {
   type WireNeed,
 } from "../core/wire.ts";
 import { CODING, compress, LinkSpeed } from "./compression.ts";
+import { type LentMemory, SpareMemory } from "./spare_memory.ts";
 import type {
   Batch,
   BatchResult,
@@ -85,6 +86,7 @@ export class HttpReceiver implements Receiver {
   readonly #options: HttpReceiverOptions;
   readonly #fetch: (request: Request) => Promise<Response> | Response;
   readonly #link = new LinkSpeed();
+  readonly #memory = new SpareMemory();
   #session = "";
 
   /** @param base The server's address, such as `http://127.0.0.1:7433`. */
@@ -140,6 +142,16 @@ export class HttpReceiver implements Receiver {
   async stage(chunks: Chunk[]): Promise<void> {
     const frames = chunks.map(({ digest, data }): Frame => ({ header: { digest }, content: data }));
     await this.#json(v.object({ staged: v.literal(chunks.length) }), "v1/chunks", framed("POST", frames));
+  }
+
+  async stageRuns(runs: ChunkRun[]): Promise<void> {
+    const frames = runs.map(({ content, first, data }): Frame => ({
+      header: { content, first },
+      content: data,
+    }));
+    using lent = this.#memory.lend();
+    const request = framed("POST", frames, lent.take);
+    await this.#json(v.object({ staged: v.literal(runs.length) }), "v1/runs", request);
   }
 
   async signatures(requests: SignatureRequest[]): Promise<(Uint8Array | undefined)[]> {
@@ -436,8 +448,8 @@ function encodePath(path: TreePath): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
-function framed(method: string, frames: Frame[]): RequestOptions {
-  return { method, body: encodeFrames(frames), type: FRAMES_TYPE };
+function framed(method: string, frames: Frame[], lend?: LentMemory["take"]): RequestOptions {
+  return { method, body: encodeFrames(frames, lend), type: FRAMES_TYPE };
 }
 
 function json(method: string, body: unknown): RequestOptions {

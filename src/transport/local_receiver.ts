@@ -13,7 +13,7 @@
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { DescribePool } from "../chunking/describe_pool.ts";
 import { groupsOf, packGroupChunks, packGroups } from "../chunking/manifest_groups.ts";
-import { type Chunk, type Manifest, packManifest, unpackManifest } from "../core/chunk.ts";
+import { type Chunk, type ChunkRun, type Manifest, packManifest, unpackManifest } from "../core/chunk.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
@@ -23,6 +23,7 @@ import { openDatabase } from "../database/open.ts";
 import { LOCK_FILE, lockState } from "../database/lock.ts";
 import { foldsNames } from "../files/folds_names.ts";
 import { cleanTemp, removeEmptyTemp, TreeRoot } from "../files/tree_root.ts";
+import { GrowingContents } from "../index/growing_contents.ts";
 import { refresh, type RefreshProgress, type RefreshResult } from "../index/refresh.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { Staging } from "../index/staging.ts";
@@ -67,6 +68,11 @@ export interface LocalReceiverOptions {
    * only what is being written is in its `.filesync/tmp` meanwhile. @default `.filesync` in the tree.
    */
   state?: string;
+  /**
+   * Whether answers wait until what they say is on the disk; if not, a power cut may take it away again.
+   * @default {true}
+   */
+  fsync?: boolean;
   /** Told how far the index is with reading the tree at the start. */
   onProgress?: (progress: RefreshProgress) => void;
 }
@@ -82,6 +88,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   readonly #resources = new DisposableStack();
   readonly #index: TreeIndex;
   readonly #staging: Staging;
+  readonly #growing: GrowingContents;
   readonly #pool: DescribePool;
   readonly #durability: Durability;
   readonly #writing = new Mutex();
@@ -99,7 +106,10 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
    * @throws {FilesyncError} When the directory is missing or not one, cannot be written, or is
    * being served already.
    */
-  constructor(directory: string, { clock, onProgress, state: ownState }: LocalReceiverOptions) {
+  constructor(
+    directory: string,
+    { clock, fsync = true, onProgress, state: ownState }: LocalReceiverOptions,
+  ) {
     this.#clock = clock;
     this.#leavesNothing = ownState !== undefined;
     const resources = new DisposableStack();
@@ -111,13 +121,19 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       resources.use(lockState(state, what));
       // Whoever serves it has its state in the tree.
       if (state !== inTree && isFile(`${inTree}/${LOCK_FILE}`)) resources.use(lockState(inTree, what));
-      cleanTemp(this.root);
-      this.#durability = new Durability(this.root);
-      this.#index = resources.use(
-        new TreeIndex(openDatabase(`${state}/index.db`, { name: "index", migrations: INDEX_MIGRATIONS })),
-      );
+      this.#durability = new Durability(this.root, { fsync });
+      const db = openDatabase(`${state}/index.db`, {
+        name: "index",
+        migrations: INDEX_MIGRATIONS,
+        synchronous: fsync ? "FULL" : "NORMAL",
+      });
+      this.#index = resources.use(new TreeIndex(db));
       this.#index.sql("DELETE FROM answers WHERE time < ?").run(clock.now() - ANSWERS_KEPT_MS);
       this.#staging = resources.use(new Staging(this.#index, `${state}/chunks.pack`, clock.now()));
+      this.#growing = resources.use(
+        new GrowingContents(this.root, this.#index, (content) => this.#staging.manifestOf(content)),
+      );
+      cleanTemp(this.root, this.#growing.names);
       this.#pool = resources.use(new DescribePool(DEFAULT_CHUNKING));
     } catch (error) {
       resources.dispose();
@@ -170,6 +186,19 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     return this.#whenReady(() => {
       refuseTooMany(chunks, "chunks");
       this.#staging.keep(chunks, this.#clock.now());
+    });
+  }
+
+  stageRuns(runs: ChunkRun[]): Promise<void> {
+    return this.#whenReady(() => {
+      refuseTooMany(runs, "runs");
+      try {
+        this.#growing.keep(runs, (temp) => this.#durability.writeOut(temp));
+      } catch (error) {
+        // One file that does not fit must not keep the room of all that do.
+        if (error instanceof FilesyncError && error.code === "disk-full") this.#growing.clear();
+        throw error;
+      }
     });
   }
 
@@ -227,7 +256,9 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       root: this.root,
       index: this.#index,
       staging: this.#staging,
+      growing: this.#growing,
       durability: this.#durability,
+      pool: this.#pool,
       writing: this.#writing,
       clock: this.#clock,
       onStale: (path, content) => {
@@ -319,8 +350,12 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   #need({ digest, manifest }: ContentOffer): ContentNeed {
     if (this.#index.hasContent(digest)) return "nothing";
     if (manifest === undefined) return "whole";
-    this.#staging.offer(digest, packManifest(manifest), this.#clock.now());
+    const packed = packManifest(manifest);
+    this.#growing.meet(digest, packed);
+    this.#staging.offer(digest, packed, this.#clock.now());
+    const arrived = this.#growing.arrived(digest);
     const asked = new Set<Digest>();
+    manifest.forEach((chunk, at) => arrived?.[at] === 1 && asked.add(chunk.digest));
     return manifest.flatMap((chunk, at) => {
       if (asked.has(chunk.digest) || this.#isHere(chunk.digest)) return [];
       asked.add(chunk.digest);

@@ -15,6 +15,7 @@ import type { Receiver } from "./receiver.ts";
 import { receiverContract } from "./receiver_contract.ts";
 
 receiverContract("LocalReceiver", () => openSubject((local) => local));
+receiverContract("LocalReceiver without fsync", () => openSubject((local) => local, { fsync: false }));
 
 const OLD = Date.UTC(2024, 0, 1, 0, 0, 0, 5);
 

@@ -7,7 +7,7 @@
  */
 import type { ByteRange } from "../chunking/byte_range.ts";
 import type { Action } from "../core/action.ts";
-import type { Chunk, Manifest } from "../core/chunk.ts";
+import type { Chunk, ChunkRun, Manifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import type { TreePath } from "../core/path.ts";
@@ -25,7 +25,7 @@ export interface ReceiverInfo {
   chunking: string;
   /** Most bytes of content and deltas it takes in one call of `stage` or `apply`. */
   maxBatchBytes: number;
-  /** Most actions, offers, chunks, or ranges and groups asked for, in one call. */
+  /** Most actions, offers, chunks, runs, or ranges and groups asked for, in one call. */
   maxBatchItems: number;
   /** Names the directory itself, so that another one at its place is told from it; empty when that is not known. */
   rootId: string;
@@ -172,6 +172,14 @@ export interface Receiver {
    * none of them, when one is not what its digest says.
    */
   stage(chunks: Chunk[]): Promise<void>;
+  /**
+   * Keeps chunks of contents that were offered, each where it belongs in a file in the making, until a `put`
+   * of the content completes it: the way for big contents, which are then written once. Other contents do
+   * not find their chunks there before that. The bytes are not looked at after it has settled. Idempotent.
+   * Fails as `stage` does, with `bad-request` when a run is not whole chunks, and with `content-missing` when
+   * its content was not offered.
+   */
+  stageRuns(runs: ChunkRun[]): Promise<void>;
   /**
    * The signatures of parts of contents, for {@linkcode Batch.deltas}: for each request those of its
    * ranges, one after the other, or `undefined` when the content is not here as it was recorded. Fails

@@ -24,7 +24,7 @@ import { groupsOf, packGroups, rebuildOutline } from "../chunking/manifest_group
 import { outlineOf } from "../chunking/outline.ts";
 import { signatureOf } from "../chunking/signature.ts";
 import type { Action, PutAction } from "../core/action.ts";
-import { type Chunk, packManifest, unpackManifest } from "../core/chunk.ts";
+import { type Chunk, type ChunkRun, packManifest, unpackManifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { systemClock } from "../core/clock.ts";
@@ -427,15 +427,20 @@ export function receiverContract(name: string, open: () => Promise<ReceiverSubje
     await assertTreeIsOnDisk(subject);
   });
 
-  contract("apply(), check() and stage() refuse more items than they take", async ({ receiver }) => {
-    const { maxBatchItems } = await receiver.open();
-    const many = <T>(item: T) => Array.from({ length: maxBatchItems + 1 }, () => item);
-    const chunk: Chunk = { digest: digestOf("x"), data: bytesOf("x") };
-    await assertFails(() => receiver.check(many({ digest: chunk.digest, size: 1 })), "too-large");
-    await assertFails(() => receiver.stage(many(chunk)), "too-large");
-    await assertFails(() => apply(receiver, many(removeAction("x"))), "too-large");
-    await receiver.check(many({ digest: chunk.digest, size: 1 }).slice(1));
-  });
+  contract(
+    "apply(), check(), stage() and stageRuns() refuse more items than they take",
+    async ({ receiver }) => {
+      const { maxBatchItems } = await receiver.open();
+      const many = <T>(item: T) => Array.from({ length: maxBatchItems + 1 }, () => item);
+      const chunk: Chunk = { digest: digestOf("x"), data: bytesOf("x") };
+      await assertFails(() => receiver.check(many({ digest: chunk.digest, size: 1 })), "too-large");
+      await assertFails(() => receiver.stage(many(chunk)), "too-large");
+      const run = { content: chunk.digest, first: 0, data: chunk.data };
+      await assertFails(() => receiver.stageRuns(many(run)), "too-large");
+      await assertFails(() => apply(receiver, many(removeAction("x"))), "too-large");
+      await receiver.check(many({ digest: chunk.digest, size: 1 }).slice(1));
+    },
+  );
 
   contract("apply() takes every name that Linux takes, and none twice", async (subject) => {
     const { receiver } = subject;
@@ -1024,6 +1029,106 @@ export function receiverContract(name: string, open: () => Promise<ReceiverSubje
     await eventually(() => assertTreeIsOnDisk(subject));
   });
 
+  contract("stageRuns() keeps chunks over a restart, and put() completes the file", async (subject) => {
+    const content = joined(noise(20, 300_000), new Uint8Array(200_000), noise(21, 300_000));
+    const { digest, offer, chunks } = offerOf(content);
+    assertEquals(await subject.receiver.check([offer]), [distinct(chunks)]);
+    await subject.receiver.stageRuns([runOf(content, 3, 6), runOf(content, 0, 1)]);
+    await subject.receiver.stageRuns([runOf(content, 4, 7)]);
+    await subject.reopen();
+    const { receiver, directory } = subject;
+    const missing = distinct(chunks).filter((at) => at > 6 || at === 1 || at === 2);
+    assertEquals(await receiver.check([offer]), [missing]);
+    assertEquals((await apply(receiver, [putAction("a", content)])).needs, ["content-missing"]);
+    // What arrived is still there, and what is alike was asked for once.
+    assertEquals(await receiver.check([offer]), [missing]);
+    await receiver.stageRuns(missing.map((at) => runOf(content, at, at + 1)));
+    await done(receiver, [putAction("a", content), putAction("b", content)]);
+    assertEquals(sha256(Deno.readFileSync(`${directory}/b`)), digest);
+    await assertTreeIsOnDisk(subject);
+    assertEquals(stateFiles(directory), []);
+  });
+
+  contract("stageRuns() fills what is missing from other files of the tree", async (subject) => {
+    const { receiver } = subject;
+    const donor = noise(22, 600_000);
+    const content = joined(noise(23, 400_000), donor, noise(24, 10_000));
+    await push(receiver, "donor", donor);
+    const { offer } = offerOf(content);
+    const [need] = await receiver.check([offer]) as number[][];
+    assertLess(need.length, offer.manifest!.length / 2 + 4);
+    await receiver.stageRuns(need.map((at) => runOf(content, at, at + 1)));
+    await done(receiver, [putAction("a", content)]);
+    await assertTreeIsOnDisk(subject);
+  });
+
+  contract(
+    "stageRuns() refuses what is not chunks of an offered content, and keeps none of it",
+    async (subject) => {
+      const { receiver } = subject;
+      const content = noise(25, 400_000);
+      const { digest, offer, chunks } = offerOf(content);
+      await assertFails(() => receiver.stageRuns([runOf(content, 0, 1)]), "content-missing");
+      await receiver.check([offer]);
+      const first = runOf(content, 0, 2);
+      const wrong = { ...first, data: first.data.map((byte, i) => i === 5 ? byte ^ 1 : byte) };
+      await assertFails(() => receiver.stageRuns([runOf(content, 2, 4), wrong]), "digest-mismatch");
+      const cut = { ...first, data: first.data.slice(0, -1) };
+      await assertFails(() => receiver.stageRuns([runOf(content, 2, 4), cut]), "bad-request");
+      const beyond = { content: digest, first: chunks.length, data: first.data };
+      await assertFails(() => receiver.stageRuns([beyond]), "bad-request");
+      assertEquals(await receiver.check([offer]), [chunks.map((_, at) => at)]);
+      await receiver.stageRuns([]);
+    },
+  );
+
+  contract("stageRuns() and put() are not deceived by a manifest that lies", async (subject) => {
+    const { receiver, directory } = subject;
+    const [content, other] = [noise(26, 400_000), noise(27, 400_000)];
+    const [honest, strange] = [offerOf(content), offerOf(other)];
+    // All chunks are what they are said to be, and make another content than is said.
+    const lie = { ...honest.offer, manifest: strange.offer.manifest };
+    await receiver.check([lie]);
+    await receiver.stageRuns([{ ...runOf(other, 0, strange.chunks.length), content: honest.digest }]);
+    assertEquals((await apply(receiver, [putAction("a", content)])).needs, ["content-missing"]);
+    assertEquals(await receiver.entry(parsePath("a")), undefined);
+    // Nothing of it was believed: neither content is taken to be there, nor any chunk of them.
+    assertEquals(await receiver.check([lie]), [strange.chunks.map((_, at) => at)]);
+    assertEquals(await receiver.check([honest.offer]), [honest.chunks.map((_, at) => at)]);
+    // What arrived by one manifest does not count for another.
+    await receiver.check([lie]);
+    await receiver.stageRuns([{ ...runOf(other, 0, 3), content: honest.digest }]);
+    assertEquals(await receiver.check([honest.offer]), [honest.chunks.map((_, at) => at)]);
+    await receiver.stageRuns([runOf(content, 0, honest.chunks.length)]);
+    await done(receiver, [putAction("a", content)]);
+    assertEquals(Deno.readFileSync(`${directory}/a`), content);
+    assertEquals(await receiver.check([strange.offer]), [strange.chunks.map((_, at) => at)]);
+    await assertTreeIsOnDisk(subject);
+  });
+
+  contract(
+    "apply() starts a file anew when what arrived of it was changed behind its back",
+    async (subject) => {
+      const { receiver, directory } = subject;
+      const content = noise(28, 400_000);
+      const { offer, chunks } = offerOf(content);
+      const all = runOf(content, 0, chunks.length);
+      await receiver.check([offer]);
+      await receiver.stageRuns([all]);
+      const [name] = stateFiles(directory);
+      {
+        using file = Deno.openSync(`${directory}/${STATE_DIRECTORY}/tmp/${name}`, { write: true });
+        file.writeSync(bytesOf("something else"));
+      }
+      assertEquals((await apply(receiver, [putAction("a", content)])).needs, ["content-missing"]);
+      assertEquals(stateFiles(directory), []);
+      assertEquals(await receiver.check([offer]), [chunks.map((_, at) => at)]);
+      await receiver.stageRuns([all]);
+      await done(receiver, [putAction("a", content)]);
+      await assertTreeIsOnDisk(subject);
+    },
+  );
+
   contract("stage() keeps none when one is not what its digest says", async ({ receiver }) => {
     const { offer, chunks } = offerOf(noise(10, 200_000));
     const wrong = { digest: chunks[1].digest, data: bytesOf("something else") };
@@ -1121,6 +1226,23 @@ function offerOf(content: Uint8Array): { digest: Digest; offer: ContentOffer; ch
     data: new Uint8Array(content.subarray(start, start += chunk.length)),
   }));
   return { digest, offer: { digest, size, manifest }, chunks };
+}
+
+/** The chunks of `content` from one position in its manifest to before another. */
+function runOf(content: Uint8Array, first: number, end: number): ChunkRun {
+  const { digest, chunks } = offerOf(content);
+  return { content: digest, first, data: joined(...chunks.slice(first, end).map(({ data }) => data)) };
+}
+
+/** The positions of chunks, of those that are alike only the first. */
+function distinct(chunks: readonly Chunk[]): number[] {
+  const seen = new Set<Digest>();
+  return chunks.flatMap(({ digest }, at) => seen.has(digest) ? [] : (seen.add(digest), [at]));
+}
+
+/** The names of the files in the making. */
+function stateFiles(directory: string): string[] {
+  return [...Deno.readDirSync(`${directory}/${STATE_DIRECTORY}/tmp`)].map(({ name }) => name);
 }
 
 /** Changes a file behind the receiver's back so that a look at its size and time does not show it, where that can be. */

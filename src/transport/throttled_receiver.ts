@@ -32,6 +32,10 @@ export function throttledReceiver(
       await pay(chunks.reduce((sum, { data }) => sum + data.length, 0));
       return await receiver.stage(chunks);
     },
+    async stageRuns(runs) {
+      await pay(runs.reduce((sum, { data }) => sum + data.length, 0));
+      return await receiver.stageRuns(runs);
+    },
     signatures: (requests) => receiver.signatures(requests),
     manifestGroups: (name) => receiver.manifestGroups(name),
     groupChunks: (content, groups) => receiver.groupChunks(content, groups),

@@ -50,6 +50,8 @@ export class InterceptedReceiver implements Receiver {
   entry: Receiver["entry"] = (path) => this.#call("entry", [path], () => this.#inner.entry(path));
   check: Receiver["check"] = (offers) => this.#call("check", [offers], () => this.#inner.check(offers));
   stage: Receiver["stage"] = (chunks) => this.#call("stage", [chunks], () => this.#inner.stage(chunks));
+  stageRuns: Receiver["stageRuns"] = (runs) =>
+    this.#call("stageRuns", [runs], () => this.#inner.stageRuns(runs));
   signatures: Receiver["signatures"] = (requests) =>
     this.#call("signatures", [requests], () => this.#inner.signatures(requests));
   manifestGroups: Receiver["manifestGroups"] = (name) =>

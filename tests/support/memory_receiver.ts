@@ -125,6 +125,10 @@ export class MemoryReceiver implements Receiver {
     return Promise.resolve();
   }
 
+  stageRuns(): Promise<never> {
+    return Promise.reject(fault("unsupported", "keep runs", "nobody asks for it"));
+  }
+
   signatures(): Promise<never> {
     return Promise.reject(fault("unsupported", "sign", "nobody asks for it"));
   }

@@ -2,16 +2,19 @@
 import type { Hono } from "hono";
 import { systemClock } from "../../src/core/clock.ts";
 import { type AppOptions, createApp } from "../../src/server/app.ts";
-import { LocalReceiver } from "../../src/transport/local_receiver.ts";
+import { LocalReceiver, type LocalReceiverOptions } from "../../src/transport/local_receiver.ts";
 import type { Receiver } from "../../src/transport/receiver.ts";
 import type { ReceiverSubject } from "../../src/transport/receiver_contract.ts";
 import { TempDirectory } from "./temp.ts";
 
 /** A {@linkcode LocalReceiver} over a new directory, which `wrap` may stand something in front of. */
-export async function openSubject(wrap: (local: LocalReceiver) => Receiver): Promise<ReceiverSubject> {
+export async function openSubject(
+  wrap: (local: LocalReceiver) => Receiver,
+  options: Partial<LocalReceiverOptions> = {},
+): Promise<ReceiverSubject> {
   const temp = new TempDirectory();
   const open = async () => {
-    const local = new LocalReceiver(temp.path, { clock: systemClock });
+    const local = new LocalReceiver(temp.path, { clock: systemClock, ...options });
     await local.ready;
     return { local, receiver: wrap(local) };
   };
