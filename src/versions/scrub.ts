@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { type Digest, digestFromBytes } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
-import { turn } from "../core/turn.ts";
+import { turn, TURN_BYTES } from "../core/turn.ts";
 import { toDatabaseError } from "../database/open.ts";
 import { Statements } from "../database/statements.ts";
 import { namesChunk } from "../hashing/chunk_digest.ts";
@@ -66,6 +66,7 @@ export async function* scrub(
   const total = statements.sql("SELECT coalesce(sum(stored), 0) AS bytes FROM blocks").get()!.bytes as number;
   const damaged: DamagedChunk[] = [];
   let done = 0;
+  let sinceTurn = 0;
   reader.forget();
   for (let [pack, start] = [0, 0];;) {
     const blocks = page.all(pack, start) as { id: number; pack: number; start: number; stored: number }[];
@@ -74,7 +75,11 @@ export async function* scrub(
       damaged.push(...damagedIn(block.id, statements, reader));
       done += block.stored;
       yield { type: "progress", done: Math.min(done, total), total };
-      await turn(signal);
+      sinceTurn += block.stored;
+      if (sinceTurn >= TURN_BYTES) {
+        sinceTurn = 0;
+        await turn(signal);
+      }
     }
     ({ pack, start } = blocks.at(-1)!);
   }

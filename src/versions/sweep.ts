@@ -49,7 +49,6 @@ export async function sweep(store: Sweepable, signal?: AbortSignal): Promise<Swe
   const before = packBytes(store);
   const contents = await sweepContents(store, signal);
   const chunks = await sweepChunks(store, signal);
-  store.log.onStep("swept");
   await rewritePacks(store, signal);
   return { contents, chunks, packBytes: before - packBytes(store) };
 }
@@ -58,7 +57,7 @@ function packBytes({ db }: Sweepable): number {
   return db.prepare("SELECT coalesce(sum(size), 0) AS bytes FROM packs").get()!.bytes as number;
 }
 
-async function sweepContents({ db, isClaimed }: Sweepable, signal?: AbortSignal): Promise<number> {
+async function sweepContents({ db, log, isClaimed }: Sweepable, signal?: AbortSignal): Promise<number> {
   const statements = new Statements(db);
   const page = statements.sql(`
     SELECT id, EXISTS (SELECT 1 FROM entries WHERE content = contents.id)
@@ -75,6 +74,7 @@ async function sweepContents({ db, isClaimed }: Sweepable, signal?: AbortSignal)
       }
     });
     last = rows.at(-1)!.id;
+    log.onStep("swept");
     await turn(signal);
   }
 }
@@ -102,6 +102,7 @@ async function sweepChunks({ db, log }: Sweepable, signal?: AbortSignal): Promis
           }
         });
         dropped += dead.length;
+        log.onStep("swept");
         next = rows.at(-1)!.id + 1;
         await turn(signal);
       }

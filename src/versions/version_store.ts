@@ -61,6 +61,9 @@ export const STORE_FILE = "store.db";
 /** The directory of packs in a store's directory. */
 export const PACKS_DIRECTORY = "packs";
 
+/** Memory for pages of the database: digests come in no order, so each goes into another page. */
+const CACHE_KIB = 64 << 10;
+
 /** Settings of {@linkcode VersionStore}. */
 export interface VersionStoreOptions extends ChunkLogOptions {
   /** Whether it is only looked at, perhaps while another process writes. @default {false} */
@@ -106,6 +109,7 @@ export class VersionStore implements Disposable {
     this.#packs = resources.use(new PackFiles(join(directory, PACKS_DIRECTORY), { readOnly }));
     this.#db = openStore(directory, this.#packs, readOnly);
     resources.defer(() => this.#db.close());
+    this.#db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
     this.snapshots = new Snapshots(this.#db);
     this.keptFiles = new KeptFiles(this.#db);
     this.contents = new ContentReader(this.#db, this.#packs);

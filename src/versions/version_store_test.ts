@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertThrows } from "@std/assert";
+import { stub } from "@std/testing/mock";
 import { insertAt, randomBytes, smallInserts } from "../../tests/support/bytes.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { describeBytes } from "../chunking/describe.ts";
@@ -242,31 +243,34 @@ Deno.test("prune() gives back what nobody names, and keeps what somebody is abou
 });
 
 Deno.test("prune() keeps chunks that are used again while it sweeps", async () => {
-  const data = randomBytes(1, 4 << 20);
-  let again: Promise<void> | undefined;
+  const [dead, live, again] = [randomBytes(1, 900), randomBytes(2, 900), randomBytes(3, 900)];
+  let sweeps = 0;
+  let kept: Promise<Digest[]> | undefined;
   using bench = new Bench({
     onStep: (step) => {
-      if (step !== "dropped" || again !== undefined) return;
-      again = bench.keep(insertAt(data, smallInserts(1, data.length, 1))).then(async ([digest]) => {
-        const entry = {
-          ...entriesOf({ again: data })[0],
-          digest,
-          size: (await bench.read(digest)).length,
-        } as Entry;
-        bench.store.recordKept([{ entry, keptAt: NOW, cause: "replaced" }]);
-      });
+      // The contents have been swept, and the first of two runs of chunks.
+      if (step === "swept" && ++sweeps === 2) kept = bench.keep(again);
     },
   });
+  await bench.snapshot({ a: dead, b: live, c: again });
+  await bench.snapshot({ b: live });
+  using _ = bench.store.writer();
+  await bench.store.prune({ count: 1 }, NOW);
+  const [digest] = await kept!;
+  assertEquals(await bench.read(digest), again);
+});
+
+Deno.test("prune() keeps chunks of contents that have not been committed", async () => {
+  using bench = new Bench();
+  const data = randomBytes(1, 4 << 20);
+  const version = insertAt(data, smallInserts(1, data.length, 1));
   await bench.snapshot({ data });
   await bench.snapshot({});
-  using _claims = bench.store.writer();
+  using writer = bench.store.writer();
+  await writer.add({ digest: sha256(version), size: version.length }, version);
   await bench.store.prune({ count: 1 }, NOW);
-  await again;
-  const [{ entry }] = bench.store.keptFiles.list();
-  assert(entry.kind === "file");
-  // Either it came too late and was kept anew, or early and was spared.
-  assertEquals(sha256(await bench.read(entry.digest)), entry.digest);
-  assertEquals(await bench.damages(), []);
+  await writer.commit();
+  assertEquals(await bench.read(sha256(version)), version);
 });
 
 Deno.test("scrub() finds a flipped byte, and repair() takes good bytes for it", async () => {
@@ -344,6 +348,23 @@ Deno.test("VersionStore says when its database is damaged or gone", async () => 
   Deno.writeFileSync(path, half);
   bench.store = new VersionStore(bench.directory, { readOnly: true });
   await assertRejects(() => Array.fromAsync(bench.store.scrub()), FilesyncError, "damaged");
+});
+
+Deno.test("commit() saves packs and their names before the database names what is in them", async () => {
+  const steps: string[] = [];
+  using bench = new Bench({ onStep: (step) => void steps.push(`${step} ${reader?.contents.has(digest)}`) });
+  const data = text("one");
+  const digest = sha256(data);
+  using reader = new VersionStore(bench.directory, { readOnly: true });
+  const save = Deno.FsFile.prototype.sync;
+  using _ = stub(Deno.FsFile.prototype, "sync", async function (this: Deno.FsFile) {
+    await save.call(this);
+    steps.push(this.statSync().isDirectory ? "names" : "pack");
+  });
+  await bench.keep(data);
+  assertEquals(steps, ["written false", "pack", "names", "synced false", "committed true"]);
+  await bench.keep(text("two"));
+  assertEquals(steps.slice(5), ["written true", "pack", "synced true", "committed true"]);
 });
 
 Deno.test("commit() gives up all that was not saved, and goes on with what comes", async () => {
