@@ -14,7 +14,11 @@ import { basename, fromFileUrl, join, resolve } from "@std/path";
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 
 /** What the program starts with `new Worker`. */
-const WORKERS = ["src/chunking/describe_worker.ts", "src/watcher/watch_worker.ts"];
+const WORKERS = [
+  "src/chunking/describe_worker.ts",
+  "src/crawler/crawl_worker.ts",
+  "src/watcher/watch_worker.ts",
+];
 
 /** Why a build failed; its message is all there is to show. */
 export class BuildError extends Error {

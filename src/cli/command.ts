@@ -27,6 +27,8 @@ export interface Flag {
   env?: string;
   /** Its value when nothing gives one; `"true"` for a flag that is on by itself. */
   default?: string;
+  /** Whether only the command line, the environment and the command's own section of a file give it. @default {false} */
+  ownOnly?: boolean;
   /** Whether help and completions leave it out. @default {false} */
   hidden?: boolean;
 }

@@ -49,6 +49,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./history.ts").then(({ historyCommand }) => historyCommand),
   },
   {
+    name: "scan",
+    summary: "Record what is new, modified, moved and removed in a tree",
+    load: () => import("./scan.ts").then(({ scanCommand }) => scanCommand),
+  },
+  {
+    name: "changes",
+    summary: "Show what scans found new, modified, moved and removed",
+    load: () => import("./changes.ts").then(({ changesCommand }) => changesCommand),
+  },
+  {
+    name: "report",
+    summary: "Show how scanned trees grow, and what is in them",
+    load: () => import("./report_command.ts").then(({ reportCommand }) => reportCommand),
+  },
+  {
+    name: "catalog",
+    summary: "Make a catalog, bring it up to date, or tidy it up",
+    load: () => import("./catalog_command.ts").then(({ catalogCommand }) => catalogCommand),
+  },
+  {
     name: "digest",
     summary: "Print one digest for all that is in a directory",
     load: () => import("./digest.ts").then(({ digestCommand }) => digestCommand),

@@ -29,27 +29,31 @@ export function fractionOf({ doneItems, totalItems, doneBytes, totalBytes }: Pro
 /**
  * The line, no wider than `columns`: what does not fit is left out, the least important first.
  *
- * @param bytesPerSecond Absent while it is not known yet.
+ * @param perSecond Bytes a second, or items where there are no bytes; absent while it is not known yet.
  */
 export function renderProgress(
   progress: Progress,
-  bytesPerSecond: number | undefined,
+  perSecond: number | undefined,
   columns: number,
 ): string {
-  const { doneItems, totalItems, doneBytes, totalBytes, current } = progress;
+  const { doneItems, totalItems, doneBytes, totalBytes, seconds, current } = progress;
   const fraction = fractionOf(progress);
   const percent = `${Math.floor(fraction * 100)} %`.padStart(5);
   const filled = Math.floor(fraction * BAR_COLUMNS);
   const bar = `[${"#".repeat(filled)}${"-".repeat(BAR_COLUMNS - filled)}]`;
   // Whether the bar is there depends on the terminal alone, so that the line does not jump.
   const pieces = [columns >= LEAST_COLUMNS_FOR_BAR ? `${bar} ${percent}` : percent];
+  // How far the work is cannot be said of work whose size is not known.
+  if (totalItems === Infinity) pieces[0] = grouped(doneItems);
   if (totalBytes > 0) pieces.push(`${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`);
-  if (bytesPerSecond !== undefined && totalBytes > 0) {
-    pieces.push(`${formatBytes(Math.round(bytesPerSecond))}/s`);
-    const left = (totalBytes - doneBytes) / bytesPerSecond * 1000;
-    if (bytesPerSecond > 0 && left > 0) pieces.push(`${formatDuration(left)} left`);
+  if (perSecond !== undefined) {
+    const rate = Math.round(perSecond);
+    pieces.push(`${totalBytes > 0 ? formatBytes(rate) : grouped(rate)}/s`);
+    const left = (totalBytes > 0 ? totalBytes - doneBytes : totalItems - doneItems) / perSecond * 1000;
+    if (perSecond > 0 && left > 0 && left < Infinity) pieces.push(`${formatDuration(left)} left`);
   }
-  if (totalItems > 1) pieces.push(`${grouped(doneItems)} of ${grouped(totalItems)}`);
+  if (seconds !== undefined) pieces.push(`after ${formatDuration(seconds * 1000)}`);
+  if (totalItems > 1 && totalItems < Infinity) pieces.push(`${grouped(doneItems)} of ${grouped(totalItems)}`);
 
   while (pieces.length > 1 && widthOf(pieces.join("  ")) > columns) pieces.pop();
   let line = pieces.join("  ");
@@ -65,7 +69,7 @@ export class ProgressBar {
   readonly #columns: () => number;
   #shown: string | undefined;
   #drawnAt = -Infinity;
-  #samples: { time: number; bytes: number }[] = [];
+  #samples: { time: number; done: number }[] = [];
 
   constructor(options: { out: TextSink; clock: Clock; columns: () => number }) {
     this.#out = options.out;
@@ -85,7 +89,7 @@ export class ProgressBar {
     // A clock that was set back must not freeze the line.
     if (now >= this.#drawnAt && now - this.#drawnAt < REDRAW_EVERY) return;
     this.#drawnAt = now;
-    this.#sample(now, progress.doneBytes);
+    this.#sample(now, progress.totalBytes > 0 ? progress.doneBytes : progress.doneItems);
     // The last column is left free: some terminals wrap when it is written.
     this.#shown = renderProgress(progress, this.#rate(), this.#columns() - 1);
     this.#out.write(`\r\x1b[K${this.#shown}`);
@@ -107,18 +111,18 @@ export class ProgressBar {
     this.#shown = undefined;
   }
 
-  #sample(time: number, bytes: number): void {
+  #sample(time: number, done: number): void {
     const last = this.#samples.at(-1);
-    if (last !== undefined && (bytes < last.bytes || time < last.time)) this.#samples = [];
-    this.#samples.push({ time, bytes });
+    if (last !== undefined && (done < last.done || time < last.time)) this.#samples = [];
+    this.#samples.push({ time, done });
     while (this.#samples.length > 2 && this.#samples[0].time < time - RATE_WINDOW) this.#samples.shift();
   }
 
-  /** Bytes a second, once a second of work has been seen. */
+  /** Bytes or items a second, once a second of work has been seen. */
   #rate(): number | undefined {
     const first = this.#samples[0];
     const last = this.#samples[this.#samples.length - 1];
     if (last.time - first.time < 1000) return undefined;
-    return (last.bytes - first.bytes) / (last.time - first.time) * 1000;
+    return (last.done - first.done) / (last.time - first.time) * 1000;
   }
 }

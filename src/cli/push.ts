@@ -8,7 +8,7 @@ import type { Action } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
-import type { PushEvent, PushTotals } from "../sync/push_event.ts";
+import type { OnPushEvent, PushEvent, PushTotals } from "../sync/push_event.ts";
 import { Pusher } from "../sync/pusher.ts";
 import { SourceState, STATE_FILE } from "../sync/source_state.ts";
 import type { Receiver } from "../transport/receiver.ts";
@@ -29,6 +29,8 @@ export interface PushJob {
   ignore: string[];
   /** Files of ours that may lie in the source. */
   ownFiles: (string | undefined)[];
+  /** Told of everything that happens, besides the printer. */
+  onEvent?: OnPushEvent;
   allowMassDelete: boolean;
   deleteExtra: boolean;
   /**
@@ -73,6 +75,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     clock,
     random: Math.random,
     onEvent(event) {
+      job.onEvent?.(event);
       if (!(job.quietly && event.type === "connection" && event.state === "online")) {
         tell(event, printer, state);
       }

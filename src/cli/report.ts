@@ -28,15 +28,40 @@ export interface ScanReport {
   seconds?: number;
 }
 
+/** A tree has been scanned into a catalog. */
+export interface ScannedReport {
+  type: "scanned";
+  root: string;
+  /** The number of the scan in the catalog. */
+  scan: number;
+  files: number;
+  directories: number;
+  bytes: number;
+  added: number;
+  modified: number;
+  removed: number;
+  moved: number;
+  bytesAdded: number;
+  bytesModified: number;
+  bytesRemoved: number;
+  /** By how many bytes all files together grew. */
+  growth: number;
+  seconds: number;
+  problems: number;
+}
+
 /** How far the work is. When all items are done it is over, until the next one. */
 export interface ProgressReport {
   type: "progress";
   doneItems: number;
+  /** `Infinity` when it is not known; `null` in JSON. */
   totalItems: number;
   doneBytes: number;
   totalBytes: number;
   /** Bytes that really went over the wire. */
   sentBytes: number;
+  /** How long it has taken so far. */
+  seconds?: number;
   /** The path in hand. */
   current?: string;
 }
@@ -167,6 +192,7 @@ export interface VerifiedReport {
 export type Report =
   | StartedReport
   | ScanReport
+  | ScannedReport
   | ProgressReport
   | AppliedReport
   | ProblemReport

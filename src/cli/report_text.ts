@@ -2,7 +2,7 @@
 import type { Action } from "../core/action.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
 import { quotePath, visible } from "./quote.ts";
-import type { ProgressReport, Report, TotalsReport, VerifiedReport } from "./report.ts";
+import type { ProgressReport, Report, ScannedReport, TotalsReport, VerifiedReport } from "./report.ts";
 import { formatBytes, formatDuration } from "./sizes.ts";
 
 /** A report as a line, in the pieces that are coloured apart. All of it is safe to print. */
@@ -36,6 +36,8 @@ export function textOf(report: Exclude<Report, ProgressReport>, now: number): Re
       const took = seconds === undefined ? "" : `, read in ${formatDuration(seconds * 1000)}`;
       return { tone: "plain", head: "found", body, detail: formatBytes(bytes) + took };
     }
+    case "scanned":
+      return ofScan(report);
     case "applied": {
       const action = ofAction(report.action, report.sentBytes);
       const detail = [action.detail, report.on && `on the ${report.on}`].filter(Boolean).join(", ");
@@ -207,6 +209,30 @@ function ofVerified(report: VerifiedReport): ReportText {
     head: "verified:",
     body: body.join("; "),
     detail: `in ${formatDuration(report.seconds * 1000)}`,
+  };
+}
+
+function ofScan(report: ScannedReport): ReportText {
+  const { scan, files, directories, bytes, added, modified, removed, moved, growth, seconds, problems } =
+    report;
+  const done = [
+    added > 0 && `${grouped(added)} added`,
+    modified > 0 && `${grouped(modified)} modified`,
+    moved > 0 && `${grouped(moved)} moved`,
+    removed > 0 && `${grouped(removed)} removed`,
+  ].filter(Boolean);
+  const details = [
+    `${count(files, "file")} in ${count(directories, "directory", "directories")}`,
+    formatBytes(bytes) +
+    (growth === 0 ? "" : ` (${growth > 0 ? "+" : "-"}${formatBytes(Math.abs(growth))})`),
+    `in ${formatDuration(seconds * 1000)}`,
+  ];
+  return {
+    tone: problems > 0 ? "warning" : "good",
+    head: `scan ${scan}:`,
+    body: (done.length === 0 ? "nothing changed" : done.join(", ")) +
+      (problems > 0 ? `; ${count(problems, "problem")}` : ""),
+    detail: details.join(", "),
   };
 }
 

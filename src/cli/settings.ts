@@ -8,13 +8,25 @@
  * ignore = ["*.tmp", "node_modules"]
  * ```
  *
+ * Sections that several commands share are told in `shared_sections.ts`.
+ *
  * @module
  */
 import { join } from "@std/path";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { osCode, toFilesyncError } from "../core/errors.ts";
-import { type Command, type Flag, flagsOf, type Invocation, type Setting } from "./command.ts";
+import {
+  type Command,
+  type CommandEntry,
+  type Flag,
+  flagsOf,
+  type Invocation,
+  loadCommand,
+  type Setting,
+} from "./command.ts";
 import type { CommandLine } from "./parse.ts";
+import { IniError, parseIni } from "./ini.ts";
+import { flagOfKey, SHARED_SECTIONS, sharedSettings, unknownKey } from "./shared_sections.ts";
 import { didYouMean } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
@@ -37,21 +49,27 @@ export function defaultSettingsPath(environment: Environment, os: string): strin
 }
 
 /**
- * The settings in a file, or none when it does not exist and need not.
+ * The settings in a file, or none when it does not exist and need not. A file whose name ends in `.ini`, `.cfg` or
+ * `.conf` is read as INI, any other as TOML.
  *
  * @param required Whether the user named the file.
- * @throws {FilesyncError} `usage` when it is not TOML or holds a section that is no command.
+ * @throws {FilesyncError} `usage` when it cannot be understood, or holds a section that is neither a command nor one
+ * of {@linkcode SHARED_SECTIONS}.
  */
 export async function readSettingsFile(
   path: string,
-  commands: readonly Pick<Command, "name">[],
+  commands: readonly CommandEntry[],
   required: boolean,
 ): Promise<SettingsFile> {
   const operation = `read the settings in ${JSON.stringify(path)}`;
   let settings: SettingsFile;
   try {
-    settings = parseToml(await Deno.readTextFile(path));
+    const text = await Deno.readTextFile(path);
+    settings = /\.(ini|cfg|conf)$/i.test(path)
+      ? fromIni(text, await Promise.all(commands.map(loadCommand)))
+      : parseToml(text);
   } catch (error) {
+    if (error instanceof IniError) throw usageError(operation, `line ${error.line}: ${error.message}`);
     if (error instanceof TomlError) {
       const [what] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
       throw usageError(operation, `line ${error.line}, column ${error.column}: ${what}`);
@@ -63,10 +81,21 @@ export async function readSettingsFile(
   const names = commands.map((command) => command.name);
   for (const [name, section] of Object.entries(settings)) {
     if (names.includes(name) && isTable(section)) continue;
+    if (SHARED_SECTIONS.includes(name) && isTable(section)) {
+      const unknown = unknownKey(name, section as Record<string, unknown>);
+      if (unknown === undefined) continue;
+      throw usageError(
+        operation,
+        `[${name}] has no setting "${unknown.key}"`,
+        `${didYouMean(unknown.key, unknown.known)}It has ${unknown.known.join(", ")}`,
+      );
+    }
     throw usageError(
       operation,
       isTable(section) ? `[${name}] is no command` : `"${name}" stands in no section`,
-      `${didYouMean(name, names, "")}Sections are named for commands, such as [${names[0]}]`,
+      `${didYouMean(name, [...names, ...SHARED_SECTIONS], "")}Sections are named for commands, such as [${
+        names[0]
+      }], or are one of ${SHARED_SECTIONS.join(", ")}`,
     );
   }
   return settings;
@@ -87,9 +116,11 @@ export function invocationOf(
   const flags = flagsOf(command);
   const section = (file[command.name] ?? {}) as Record<string, unknown>;
   checkNames(command, section, flags);
+  const shared = { ...sharedSettings(file), ...section };
   const settings = new Map<string, Setting>();
   for (const flag of flags) {
-    const setting = settingOf(flag, line.given, environment, section, command);
+    const written = flag.ownOnly ? section : shared;
+    const setting = settingOf(flag, line.given, environment, written, command);
     if (setting !== undefined) settings.set(flag.name, setting);
     else if (flag.required) {
       const elsewhere = flag.env === undefined ? "" : ` or set ${flag.env}`;
@@ -188,6 +219,26 @@ function checkNames(command: Command, section: Record<string, unknown>, flags: r
       }Settings are named like the flags that filesync ${command.name} --help lists`,
     );
   }
+}
+
+/** INI knows only texts: those of switches become true and false. */
+function fromIni(text: string, commands: readonly Command[]): SettingsFile {
+  const ini = parseIni(text);
+  const all = commands.flatMap(flagsOf);
+  const meant = (section: string, key: string, value: string | string[]) => {
+    const command = commands.find(({ name }) => name === section);
+    const name = flagOfKey(section, key) ?? key;
+    const flag = (command === undefined ? all : flagsOf(command)).find((flag) => flag.name === name);
+    if (flag === undefined || flag.value !== undefined) return value;
+    return /^(1|true|yes|on)$/i.test(String(value)) ||
+      (/^(0|false|no|off)$/i.test(String(value)) ? false : value);
+  };
+  return Object.fromEntries(
+    Object.entries(ini).map(([section, settings]) => [
+      section,
+      Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, meant(section, key, value)])),
+    ]),
+  );
 }
 
 function isTable(value: unknown): boolean {

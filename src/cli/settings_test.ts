@@ -152,3 +152,81 @@ Deno.test("readSettingsFile() reads TOML and says where it is wrong", async () =
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("readSettingsFile() reads INI, and sections that commands share", async () => {
+  const scan: Command = {
+    ...watch,
+    name: "scan",
+    flags: [
+      { name: "catalog", value: "URL", description: "Where" },
+      { name: "workers", value: "N", description: "How many" },
+      { name: "ignore", value: "PATTERN", repeat: true, description: "What not" },
+      { name: "one-file-system", description: "Stay" },
+      { name: "password-file", value: "FILE", description: "Secret" },
+      { name: "log", value: "FILE", description: "Log" },
+    ],
+  };
+  const read = async (name: string, text: string) => {
+    const path = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(join(path, name), text);
+      const file = await readSettingsFile(join(path, name), [watch, scan], true);
+      const { settings } = invocationOf(scan, { arguments: [], given: new Map() }, () => undefined, file);
+      return Object.fromEntries([...settings].map(([name, { values }]) => [name, values.join()]));
+    } finally {
+      await Deno.remove(path, { recursive: true });
+    }
+  };
+  const expected = {
+    catalog: "postgres://me@db.lan:5433/files",
+    workers: "8",
+    ignore: "*.tmp,cache/",
+    "one-file-system": "true",
+    "password-file": "/etc/secret",
+    log: "/var/log/x.log",
+  };
+  const ini = [
+    "; of the crawler",
+    "[crawler]",
+    "workers = 8",
+    "one_file_system: yes",
+    "ignore = *.tmp",
+    'ignore = "cache/"',
+    "[postgresql]",
+    "host = db.lan",
+    "port = 5433",
+    "user = me",
+    "database = files",
+    "password_file = /etc/secret",
+    "[logging]",
+    "file = /var/log/x.log",
+  ];
+  assertEquals(await read("filesync.ini", ini.join("\n")), expected);
+  const toml = `[crawler]
+workers = 1
+one-file-system = true
+ignore = ["*.tmp", "cache/"]
+[postgresql]
+host = "db.lan"
+port = 5433
+user = "me"
+database = "files"
+password-file = "/etc/secret"
+[logging]
+file = "/var/log/x.log"
+[scan]
+workers = 8
+`;
+  assertEquals(await read("filesync.toml", toml), expected);
+  const socket = await read("x.conf", "[postgresql]\nhost = /run/postgresql\n");
+  assertEquals(socket.catalog, "postgres://localhost/filesync?host=%2Frun%2Fpostgresql");
+  for (
+    const [text, reason] of [
+      ["nonsense\n", "line 1: it is neither a [section] nor a setting"],
+      ["[crawler]\nwrokers = 1\n", '[crawler] has no setting "wrokers"'],
+    ]
+  ) {
+    const error = await assertRejects(() => read("x.ini", text), FilesyncError);
+    assertEquals([error.code, error.reason], ["usage", reason]);
+  }
+});

@@ -1,6 +1,7 @@
 /** `filesync watch`: push every change of a directory. @module */
 import { refuseNesting } from "../sync/pusher.ts";
 import { throttledReceiver } from "../transport/throttled_receiver.ts";
+import { PASSWORD_FILE_FLAG } from "./catalog_location.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
 import {
   clientName,
@@ -9,7 +10,8 @@ import {
   openDestination,
   parseDestination,
 } from "./destination.ts";
-import { absolute, realDirectory } from "./places.ts";
+import { openLiveCatalog } from "./live_catalog.ts";
+import { absolute, patternsFor, realDirectory } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import { exitCodeOfPush, push, type PushJob } from "./push.ts";
 import { onReload } from "./reload.ts";
@@ -67,6 +69,13 @@ export const watchCommand: CommandBody = {
       description: "Print what would be done since the last run, and do nothing",
     },
     NO_FSYNC_FLAG,
+    {
+      name: "catalog",
+      value: "URL",
+      ownOnly: true,
+      description: "Scan <dir> into this catalog too, and keep it current: see filesync scan",
+    },
+    PASSWORD_FILE_FLAG,
     LOG_FLAG,
   ],
   examples: [
@@ -131,13 +140,24 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
   const receiver = bytesPerSecond === undefined
     ? opened
     : throttledReceiver(opened, bytesPerSecond, clock, signal);
+  const stateDirectory = given === undefined ? stateDirectoryFor(context, source, name) : absolute(given);
+  const ignore = invocation.flags("ignore");
+  const ownFiles = [invocation.flag("log")];
+  const catalog = dryRun || !invocation.has("catalog") ? undefined : resources.use(
+    await openLiveCatalog(invocation, context, {
+      source,
+      ignore: [...ignore, ...patternsFor(source, [stateDirectory, ...ownFiles])],
+      printer,
+    }),
+  );
   const job: PushJob = {
     source,
     destination: name,
     receiver,
-    state: given === undefined ? stateDirectoryFor(context, source, name) : absolute(given),
-    ignore: invocation.flags("ignore"),
-    ownFiles: [invocation.flag("log")],
+    state: stateDirectory,
+    ignore,
+    ownFiles,
+    onEvent: (event) => catalog?.note(event),
     allowMassDelete: invocation.has("allow-mass-delete"),
     deleteExtra: invocation.has("delete"),
     dryRun,

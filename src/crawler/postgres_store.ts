@@ -1,0 +1,384 @@
+/** A catalog in PostgreSQL, in the schema `filesystem` of a database. @module */
+import type { Buffer } from "node:buffer";
+import type { Writable } from "node:stream";
+import postgres from "postgres";
+import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import type { Listing } from "./listing.ts";
+import { catalogMigrations } from "./schema.ts";
+import { isSamePath, POSTGRES, type Row, type Sql, type Value } from "./sql.ts";
+import type { Staging, Store } from "./store.ts";
+
+/** Settings of {@linkcode openPostgresStore}. */
+export interface PostgresOptions {
+  /** Used when the URL has none. */
+  password?: string;
+  /** Whether it is only looked at. @default {false} */
+  readOnly?: boolean;
+}
+
+/** Rows of one piece of a long answer. */
+const PIECE_ROWS = 1000;
+
+/** Classes of advisory locks. Numbers of two halves, so that they meet nobody else's: "fs" and ours. */
+const LOCKS = { name: 0x66730001, scan: 0x66730002, merge: 0x66730003, schema: 0x66730004 };
+
+type Client = ReturnType<typeof connect>;
+
+/**
+ * Opens the catalog at a `postgres://` URL; `?host=/directory` names a socket. Its tables are made when they are
+ * missing.
+ *
+ * @throws {FilesyncError} `unreachable`; `unauthorized`; `upgrade` when a newer version wrote it.
+ */
+export async function openPostgresStore(url: URL, options: PostgresOptions = {}): Promise<Store> {
+  const name = `postgres://${url.username && `${url.username}@`}${url.host}${url.pathname}`;
+  const client = connect(url, options);
+  const sql = new PostgresSql(client, name);
+  try {
+    await migrate(sql, name, options.readOnly ?? false);
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
+  return new PostgresStore(name, client, sql, () => connect(url, options));
+}
+
+/** A connection of its own, which opens when it is first used. */
+function connect(url: URL, { password, readOnly = false }: PostgresOptions) {
+  const socket = url.searchParams.get("host");
+  const ssl = url.searchParams.get("sslmode");
+  return postgres({
+    host: socket ?? (url.hostname || "localhost"),
+    port: Number(url.port || 5432),
+    database: decodeURIComponent(url.pathname.slice(1)) || "postgres",
+    username: decodeURIComponent(url.username) || "postgres",
+    password: decodeURIComponent(url.password) || password,
+    ssl: ssl === null || ssl === "disable" ? false : ssl as "require" | "prefer" | "verify-full",
+    max: 1,
+    onnotice: () => {},
+    connection: {
+      application_name: "filesync",
+      search_path: "filesystem, public",
+      ...(readOnly ? { default_transaction_read_only: true } : {}),
+    },
+    types: {
+      // Sums of bigint are numeric. All of ours fit into 53 bits.
+      number: { to: 20, from: [20, 1700], serialize: String, parse: Number },
+    },
+  });
+}
+
+async function migrate(sql: Sql, name: string, readOnly: boolean): Promise<void> {
+  const migrations = catalogMigrations(POSTGRES);
+  const operation = `open the catalog ${name}`;
+  const versionOf = async () => {
+    const [{ table }] = await sql.query(`SELECT to_regclass('filesystem.schema_version')::text AS "table"`);
+    if (table === null) return 0;
+    const [{ version }] = await sql.query("SELECT version FROM schema_version");
+    return version as number;
+  };
+  const found = await versionOf();
+  if (found > migrations.length || (readOnly && found < migrations.length)) {
+    throw new FilesyncError({
+      code: "upgrade",
+      operation,
+      reason: found === 0
+        ? "it holds no catalog"
+        : `it has schema version ${found}, and this filesync knows version ${migrations.length}`,
+      hint: found > migrations.length ? "Upgrade filesync" : "Make or upgrade it with filesync catalog init",
+      permanent: true,
+    });
+  }
+  if (found === migrations.length) return;
+  await sql.transaction(async () => {
+    await sql.query(`SELECT pg_advisory_xact_lock(${LOCKS.schema})`);
+    await sql.script(`
+      CREATE SCHEMA IF NOT EXISTS filesystem;
+      CREATE EXTENSION IF NOT EXISTS ltree WITH SCHEMA filesystem;
+      CREATE TABLE IF NOT EXISTS filesystem.schema_version (version int NOT NULL);
+      INSERT INTO filesystem.schema_version SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM filesystem.schema_version)`);
+    // Another process may have done it while we waited for the lock.
+    for (let version = await versionOf(); version < migrations.length; version++) {
+      await sql.script(migrations[version]);
+      await sql.query("UPDATE schema_version SET version = $1", [version + 1]);
+    }
+  });
+}
+
+class PostgresStore implements Store {
+  readonly name: string;
+  readonly sql: PostgresSql;
+  readonly #client: Client;
+  readonly #connectAgain: () => Client;
+
+  constructor(name: string, client: Client, sql: PostgresSql, connectAgain: () => Client) {
+    this.name = name;
+    this.sql = sql;
+    this.#client = client;
+    this.#connectAgain = connectAgain;
+  }
+
+  async openStaging(name: string, scan: number, host: number): Promise<Staging> {
+    const [{ ours }] = await this.sql.query(
+      `SELECT pg_try_advisory_lock(${LOCKS.name}, hashtext($1)) AS ours`,
+      [name],
+    );
+    if (!ours) {
+      throw new FilesyncError({
+        code: "locked",
+        operation: `scan ${name}`,
+        reason: "another process is scanning it",
+        hint: "Wait until that has ended",
+        permanent: true,
+      });
+    }
+    await this.sql.query(`SELECT pg_advisory_lock(${LOCKS.scan}, $1::int)`, [scan]);
+    await this.#dropLeftovers();
+    return await PostgresStaging.open(this.sql, this.#connectAgain(), {
+      name,
+      scan,
+      host,
+      catalog: this.name,
+    });
+  }
+
+  async merging<T>(fn: () => Promise<T>): Promise<T> {
+    return await this.sql.transaction(async () => {
+      await this.sql.query(`SELECT pg_advisory_xact_lock(${LOCKS.merge}, 0)`);
+      return await fn();
+    });
+  }
+
+  async vacuum(): Promise<void> {
+    await this.#dropLeftovers();
+    for (const table of ["scan_runs", "scan_problems", "directories", "entries", "changes"]) {
+      await this.sql.script(`VACUUM (ANALYZE) ${table}`);
+    }
+  }
+
+  /** Drops the partitions of scans that nobody runs. */
+  async #dropLeftovers(): Promise<void> {
+    const partitions = await this.sql.query(
+      `SELECT relname AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+       WHERE inhparent IN ('staging_files'::regclass, 'staging_directories'::regclass)`,
+    );
+    for (const { name } of partitions) {
+      const scan = Number((name as string).replace(/^.*_/, ""));
+      const [{ free }] = await this.sql.query(
+        `SELECT count(*) = 0 AS free FROM pg_locks WHERE locktype = 'advisory' AND classid = ${LOCKS.scan}
+           AND objid = $1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+        [scan],
+      );
+      if (free) await this.sql.script(`DROP TABLE IF EXISTS ${name}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client.end({ timeout: 5 });
+  }
+}
+
+class PostgresSql implements Sql {
+  readonly dialect = POSTGRES;
+  readonly #client: Client;
+  readonly #name: string;
+
+  constructor(client: Client, name: string) {
+    this.#client = client;
+    this.#name = name;
+  }
+
+  async query(text: string, parameters: readonly Value[] = []): Promise<Row[]> {
+    try {
+      return [...await this.#client.unsafe(text, parameters as postgres.ParameterOrJSON<never>[])] as Row[];
+    } catch (error) {
+      throw toPostgresError(this.#name, error);
+    }
+  }
+
+  async script(text: string): Promise<void> {
+    try {
+      await this.#client.unsafe(text).simple();
+    } catch (error) {
+      throw toPostgresError(this.#name, error);
+    }
+  }
+
+  async *rows(text: string, parameters: readonly Value[] = []): AsyncGenerator<Row[]> {
+    try {
+      const query = this.#client.unsafe(text, parameters as postgres.ParameterOrJSON<never>[]);
+      for await (const rows of query.cursor(PIECE_ROWS)) yield rows as unknown as Row[];
+    } catch (error) {
+      throw toPostgresError(this.#name, error);
+    }
+  }
+
+  async transaction<T>(fn: () => Promise<T>): Promise<T> {
+    await this.script("BEGIN");
+    try {
+      const result = await fn();
+      await this.script("COMMIT");
+      return result;
+    } catch (error) {
+      // The connection may be what failed.
+      await this.script("ROLLBACK").catch(() => {});
+      throw error;
+    }
+  }
+}
+
+/** What begins PostgreSQL's binary format: the signature, no flags, no extension. */
+const COPY_HEADER = new Uint8Array([
+  ...new TextEncoder().encode("PGCOPY\n"),
+  0xff,
+  13,
+  10,
+  0,
+  ...new Array(8).fill(0),
+]);
+const COPY_END = new Uint8Array([0xff, 0xff]);
+
+interface StagingOptions {
+  /** Of the lock. */
+  name: string;
+  scan: number;
+  host: number;
+  /** For messages. */
+  catalog: string;
+}
+
+/**
+ * Staging in a partition of its own. Files go in by one COPY that lasts as long as the scan, on a connection of its
+ * own; directories by the statement that also says which of them are not known.
+ */
+class PostgresStaging implements Staging {
+  readonly tables: { directories: string; files: string };
+  readonly #sql: Sql;
+  readonly #client: Client;
+  readonly #options: StagingOptions;
+  readonly #copy: Writable;
+  readonly #done: Promise<unknown>;
+  #isOpen = true;
+
+  private constructor(
+    sql: Sql,
+    client: Client,
+    options: StagingOptions,
+    tables: Staging["tables"],
+    copy: Writable,
+  ) {
+    this.#sql = sql;
+    this.#client = client;
+    this.#options = options;
+    this.tables = tables;
+    this.#copy = copy;
+    this.#done = new Promise((resolve, reject) => copy.on("finish", resolve).on("error", reject));
+    this.#done.catch(() => {});
+    copy.write(COPY_HEADER);
+  }
+
+  static async open(sql: Sql, client: Client, options: StagingOptions): Promise<PostgresStaging> {
+    const { scan } = options;
+    const tables = { directories: `staging_directories_${scan}`, files: `staging_files_${scan}` };
+    for (
+      const [parent, table] of [["staging_directories", tables.directories], ["staging_files", tables.files]]
+    ) {
+      await sql.script(`
+        CREATE UNLOGGED TABLE ${table} PARTITION OF ${parent} FOR VALUES IN (${scan});
+        ALTER TABLE ${table} ALTER COLUMN scan_id SET DEFAULT ${scan}`);
+    }
+    try {
+      const copy = await client.unsafe(
+        `COPY ${tables.files} (directory, name, kind, size, mtime, inode) FROM STDIN (FORMAT binary)`,
+      ).writable();
+      return new PostgresStaging(sql, client, options, tables, copy);
+    } catch (error) {
+      throw toPostgresError(options.catalog, error);
+    }
+  }
+
+  async add(listings: Listing[]): Promise<void> {
+    const heads = listings.map((
+      { number, path, print, files, bytes },
+    ) => [number, path, print ?? null, files, bytes]);
+    const taken = await this.#sql.query(
+      `INSERT INTO ${this.tables.directories} (number, path, print, files, bytes)
+       SELECT (g ->> 0)::bigint, g ->> 1, g ->> 2, (g ->> 3)::bigint, (g ->> 4)::bigint
+       FROM json_array_elements($1::text::json) AS g
+       WHERE NOT EXISTS (SELECT 1 FROM directories d WHERE d.host_id = ${this.#options.host}
+         AND ${isSamePath(POSTGRES, "d.path", "(g ->> 1)")} AND d.print = g ->> 2 AND d.last_seen IS NULL)
+       RETURNING number`,
+      [JSON.stringify(heads)],
+    );
+    if (taken.length === listings.length) return await this.#write(listings);
+    const numbers = new Set(taken.map(({ number }) => number));
+    await this.#write(listings.filter(({ number }) => numbers.has(number)));
+  }
+
+  async finish(): Promise<void> {
+    this.#isOpen = false;
+    this.#copy.end(COPY_END);
+    try {
+      await this.#done;
+    } catch (error) {
+      throw toPostgresError(this.#options.catalog, error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isOpen) this.#copy.destroy();
+    await this.#client.end({ timeout: 0 });
+    for (const table of Object.values(this.tables)) await this.#sql.script(`DROP TABLE IF EXISTS ${table}`);
+    const { name, scan } = this.#options;
+    await this.#sql.query(`SELECT pg_advisory_unlock(${LOCKS.scan}, $1::int)`, [scan]);
+    await this.#sql.query(`SELECT pg_advisory_unlock(${LOCKS.name}, hashtext($1))`, [name]);
+  }
+
+  /** Writes rows, no more at a time than the server takes. */
+  async #write(listings: Listing[]): Promise<void> {
+    const length = listings.reduce((sum, { rows }) => sum + rows.length, 0);
+    if (length === 0) return;
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const { rows } of listings) {
+      bytes.set(rows, at);
+      at += rows.length;
+    }
+    if (this.#copy.write(bytes as Buffer)) return;
+    const drained = new Promise((resolve) => this.#copy.once("drain", resolve));
+    await Promise.race([drained, this.#done]);
+  }
+}
+
+const MEANINGS: Record<string, [code: ErrorCode, reason: string, hint?: string]> = {
+  "28P01": ["unauthorized", "the password is wrong", "Give it with --password-file or PGPASSWORD"],
+  "28000": ["unauthorized", "the user may not log in", "Check the user in the URL, and pg_hba.conf"],
+  "3D000": ["not-found", "there is no such database", "Make it with createdb"],
+  "42501": [
+    "permission",
+    "the user may not do that",
+    "Grant it CREATE on the database, once, or rights on the schema",
+  ],
+  "53100": ["disk-full", "the disk is full", "Free some space; it will be tried again"],
+  "25006": ["read-only", "it is opened for reading"],
+};
+
+/** Says in the program's words what went wrong with PostgreSQL. */
+function toPostgresError(name: string, error: unknown): FilesyncError {
+  const operation = `use the catalog ${name}`;
+  const { code = "", message = "" } = error as { code?: string; message?: string };
+  if (code in MEANINGS) {
+    const [known, reason, hint] = MEANINGS[code];
+    return new FilesyncError({ code: known, operation, reason, hint, cause: error });
+  }
+  if (/^(ECONN|ENOTFOUND|EHOST|ETIMEDOUT|ENOENT|CONNECTION_|CONNECT_)/.test(code)) {
+    return new FilesyncError({
+      code: "unreachable",
+      operation,
+      reason: `the server does not answer (${message || code})`,
+      hint: "Check the host and port in the URL, and whether the server runs",
+      cause: error,
+    });
+  }
+  return toFilesyncError(operation, error);
+}

@@ -1,0 +1,64 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { testCatalog } from "../../tests/support/catalog_contract.ts";
+import { FakeClock } from "../../tests/support/fake_clock.ts";
+import { HAS_POSTGRES, PostgresServer } from "../../tests/support/postgres.ts";
+import { TempDirectory } from "../../tests/support/temp.ts";
+import { makeTree } from "../../tests/support/trees.ts";
+import { FilesyncError } from "../core/errors.ts";
+import { walkInThread } from "./crawler.ts";
+import { openPostgresStore } from "./postgres_store.ts";
+import { scanTree } from "./scan.ts";
+import { beginScan } from "./scan_session.ts";
+
+if (HAS_POSTGRES) {
+  let server: PostgresServer;
+  Deno.test.beforeAll(async () => {
+    server = await PostgresServer.start();
+  });
+  Deno.test.afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+  });
+
+  testCatalog("PostgreSQL catalog", async () => await openPostgresStore(await server.database()));
+
+  Deno.test("PostgreSQL catalog: two machines cannot scan one tree at a time, and can scan two", async () => {
+    const url = await server.database();
+    await using one = await openPostgresStore(url);
+    await using two = await openPostgresStore(url);
+    const options = { host: "here", root: "/tree", startedAt: 0 };
+    {
+      await using _scan = await beginScan(one, options);
+      const error = await assertRejects(() => beginScan(two, options), FilesyncError);
+      assertEquals(error.code, "locked");
+      await using _other = await beginScan(two, { ...options, root: "/other" });
+      const partitions = "SELECT count(*) AS n FROM pg_inherits WHERE inhparent = 'staging_files'::regclass";
+      assertEquals((await one.sql.query(partitions))[0].n, 2);
+    }
+    await using _again = await beginScan(two, options);
+  });
+
+  Deno.test("PostgreSQL catalog: files can be asked for by ltree", async () => {
+    using temp = new TempDirectory();
+    makeTree(temp.path, { "a b": { "c_d.txt": "", e: { f: "" } }, g: "" });
+    await using store = await openPostgresStore(await server.database());
+    await scanTree(store, walkInThread, { host: "here", root: temp.path, clock: new FakeClock() });
+    const found = await store.sql.query(
+      "SELECT name FROM files WHERE path_ltree <@ path_to_ltree($1) ORDER BY name",
+      [`${temp.path}/a b`],
+    );
+    assertEquals(found.map(({ name }) => name), ["c_d.txt", "f"]);
+  });
+
+  Deno.test("openPostgresStore() says what is wrong", async () => {
+    const url = await server.database();
+    const missing = new URL(url);
+    missing.pathname = "/none";
+    const nobody = new URL("postgres://me@127.0.0.1:1/none");
+    const codes = [];
+    for (const wrong of [missing, nobody]) {
+      codes.push((await assertRejects(() => openPostgresStore(wrong), FilesyncError)).code);
+    }
+    codes.push((await assertRejects(() => openPostgresStore(url, { readOnly: true }), FilesyncError)).code);
+    assertEquals(codes, ["not-found", "unreachable", "upgrade"]);
+  });
+}

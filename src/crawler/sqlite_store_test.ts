@@ -1,0 +1,19 @@
+import { TempDirectory } from "../../tests/support/temp.ts";
+import { testCatalog } from "../../tests/support/catalog_contract.ts";
+import { openSqliteStore } from "./sqlite_store.ts";
+
+testCatalog("SQLite catalog", () => {
+  const temp = new TempDirectory();
+  const store = openSqliteStore(`${temp.path}/catalog.db`);
+  return Promise.resolve({
+    name: store.name,
+    sql: store.sql,
+    openStaging: (...rest) => store.openStaging(...rest),
+    merging: (fn) => store.merging(fn),
+    vacuum: () => store.vacuum(),
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]();
+      temp[Symbol.dispose]();
+    },
+  });
+});

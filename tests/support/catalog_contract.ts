@@ -1,0 +1,592 @@
+/**
+ * What every catalog must keep to: one suite of tests for both databases.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { lutimesSync } from "node:fs";
+import { join } from "@std/path";
+import { makeTree } from "./trees.ts";
+import { TempDirectory } from "./temp.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { FilesyncError } from "../../src/core/errors.ts";
+import type { TreePath } from "../../src/core/path.ts";
+import { blake3 } from "../../src/hashing/blake3.ts";
+import { type ChangeQuery, changes } from "../../src/crawler/change_queries.ts";
+import { fingerprintFile } from "../../src/crawler/fingerprint.ts";
+import { recordChanges } from "../../src/crawler/live_feed.ts";
+import { makeReport } from "../../src/crawler/report_data.ts";
+import { takeFingerprints } from "../../src/crawler/take_fingerprints.ts";
+import { type Crawler, walkInThread } from "../../src/crawler/crawler.ts";
+import { beginScan, type ScanSummary } from "../../src/crawler/scan_session.ts";
+import { scanTree, type ScanTreeOptions } from "../../src/crawler/scan.ts";
+import type { Store } from "../../src/crawler/store.ts";
+
+/** What stands at a path, as the catalog sees it. */
+interface Look {
+  kind: string;
+  size: number;
+  mtime: number;
+  inode: number;
+}
+
+type Looks = Map<string, Look>;
+
+/** Looks at all files below `root` by other means than the crawler: GNU find. */
+function lookAt(root: string): Looks {
+  const { stdout } = new Deno.Command("find", {
+    args: [root, "!", "-type", "d", "-printf", "%p\\0%y\\0%s\\0%T@\\0%i\\0"],
+  }).outputSync();
+  const words = new TextDecoder().decode(stdout).split("\0");
+  const looks: Looks = new Map();
+  for (let i = 0; i + 5 <= words.length; i += 5) {
+    const [path, type, size, time, inode] = words.slice(i, i + 5);
+    looks.set(path, {
+      kind: type === "f" ? "file" : type === "l" ? "symlink" : "other",
+      size: Number(size),
+      // Seconds, a dot and ten digits.
+      mtime: Number(time.replace(".", "").slice(0, -4)),
+      inode: Number(inode),
+    });
+  }
+  return looks;
+}
+
+/** A row of `file_changes`, as a line. */
+function line(
+  kind: string,
+  path: string,
+  from: string | null,
+  old: Look | undefined,
+  now: Look | undefined,
+): string {
+  return [kind, path, from, old?.size, now?.size, old?.mtime, now?.mtime].map((value) => value ?? "-").join(
+    " ",
+  );
+}
+
+/** The rows of `file_changes` that the difference of two looks should make. */
+function differences(before: Looks, after: Looks): string[] {
+  const key = ({ inode, size, mtime, kind }: Look) => `${inode} ${size} ${mtime} ${kind}`;
+  const removed = [...before].filter(([path]) => !after.has(path));
+  const added = [...after].filter(([path]) => !before.has(path));
+  const soleBy = (looks: [string, Look][]) => {
+    const groups = Map.groupBy(looks, ([, look]) => key(look));
+    return new Map(
+      [...groups].filter(([, group]) => group.length === 1).map(([key, [[path]]]) => [key, path]),
+    );
+  };
+  const [from, to] = [soleBy(removed), soleBy(added)];
+  const isMoved = (look: Look) => from.has(key(look)) && to.has(key(look));
+  return [
+    ...removed.filter(([, look]) => !isMoved(look)).map(([path, look]) =>
+      line("removed", path, null, look, undefined)
+    ),
+    ...added.map(([path, look]) =>
+      isMoved(look)
+        ? line("moved", path, from.get(key(look))!, look, look)
+        : line("added", path, null, undefined, look)
+    ),
+    ...[...after].flatMap(([path, now]) => {
+      const old = before.get(path);
+      const same = old === undefined ||
+        (old.size === now.size && old.mtime === now.mtime && old.kind === now.kind);
+      return same ? [] : [line("modified", path, null, old, now)];
+    }),
+  ].sort();
+}
+
+/** Scans with a clock that stands still and without workers. */
+function scan(store: Store, root: string, options: Partial<ScanTreeOptions> = {}): Promise<ScanSummary> {
+  return scanTree(store, walkInThread, { host: "here", root, clock: new FakeClock(), ...options });
+}
+
+/** Microseconds of a column that shows a time. */
+function micros(store: Store, column: string): string {
+  return store.sql.dialect.name === "sqlite"
+    ? column
+    : `round(extract(epoch FROM ${column}) * 1000000)::bigint`;
+}
+
+/** The rows of `file_changes` that a scan made. */
+async function changesOf(store: Store, scan: number): Promise<string[]> {
+  const rows = await store.sql.query(
+    `SELECT kind, path, old_path, old_size, new_size, ${micros(store, "old_mtime")} AS old_mtime,
+       ${micros(store, "new_mtime")} AS new_mtime FROM file_changes WHERE scan_id = $1`,
+    [scan],
+  );
+  return rows.map(({ kind, path, old_path, old_size, new_size, old_mtime, new_mtime }) =>
+    [kind, path, old_path, old_size, new_size, old_mtime, new_mtime].map((value) => value ?? "-").join(" ")
+  ).sort();
+}
+
+/** The paths in the catalog with what is known of each. */
+async function filesOf(store: Store): Promise<string[]> {
+  const rows = await store.sql.query(
+    `SELECT path, kind, size, ${micros(store, "mtime")} AS mtime FROM files`,
+  );
+  return rows.map(({ path, kind, size, mtime }) => `${path} ${kind} ${size} ${mtime}`).sort();
+}
+
+function linesOf(looks: Looks): string[] {
+  return [...looks].map(([path, { kind, size, mtime }]) => `${path} ${kind} ${size} ${mtime}`).sort();
+}
+
+/** One thing that happens to a tree. Paths are chosen by numbers among what stands there. */
+type Mutation = {
+  what: "write" | "remove" | "move" | "make" | "swap" | "link" | "touch";
+  a: number;
+  b: number;
+};
+
+const mutations = fc.array(
+  fc.record({
+    what: fc.constantFrom<Mutation["what"]>(
+      "write",
+      "write",
+      "remove",
+      "move",
+      "make",
+      "swap",
+      "link",
+      "touch",
+    ),
+    a: fc.nat(1000),
+    b: fc.nat(1000),
+  }),
+  { minLength: 1, maxLength: 12 },
+);
+
+function mutate(root: string, { what, a, b }: Mutation): void {
+  const all: string[] = [];
+  const directories = [root];
+  for (const directory of directories) {
+    for (const { name, isDirectory } of Deno.readDirSync(directory)) {
+      const path = join(directory, name);
+      all.push(path);
+      if (isDirectory) directories.push(path);
+    }
+  }
+  all.sort();
+  directories.sort();
+  const some = all[a % Math.max(1, all.length)];
+  const place = join(directories[b % directories.length], ["x", "y.txt", "ä z", "d%_'"][a % 4]);
+  try {
+    switch (what) {
+      case "write":
+        return Deno.writeTextFileSync(b % 2 === 0 ? some : place, "w".repeat(b % 5), { append: b % 3 === 0 });
+      case "remove":
+        return Deno.removeSync(some, { recursive: true });
+      case "move":
+        return Deno.renameSync(some, place);
+      case "make":
+        return Deno.mkdirSync(place);
+      case "swap":
+        Deno.removeSync(some, { recursive: true });
+        return b % 2 === 0 ? Deno.mkdirSync(some) : Deno.writeTextFileSync(some, "swapped");
+      case "link":
+        return Deno.symlinkSync(some, place);
+      case "touch":
+        return lutimesSync(some, 1_000_000 + b, 1_000_000 + b + 0.123456);
+    }
+  } catch {
+    // Nothing is there, or something is in the way: then nothing happens.
+  }
+}
+
+/** Runs the suite against the stores that `open` makes, each empty. */
+export function testCatalog(name: string, open: () => Promise<Store>): void {
+  const test = (what: string, fn: (store: Store, root: string) => Promise<void>) =>
+    Deno.test(`${name}: ${what}`, async () => {
+      using temp = new TempDirectory();
+      await using store = await open();
+      await fn(store, temp.directory("tree"));
+    });
+
+  test("scan() records every difference between two looks, and nothing else", async (store, root) => {
+    let round = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(mutations, { minLength: 1, maxLength: 4 }), async (rounds) => {
+        const tree = `${root}/${round++}`;
+        makeTree(tree, { a: "1", d: { b: "22", "c.txt": "", e: { f: "333" } }, empty: {} });
+        let before: Looks = new Map();
+        for (const round of [[], ...rounds, []]) {
+          for (const mutation of round) mutate(tree, mutation);
+          const after = lookAt(tree);
+          const expected = differences(before, after);
+          const { scan: id, ...summary } = await scan(store, tree);
+          assertEquals(await changesOf(store, id), expected);
+          const of = (kind: string) => expected.filter((line) => line.startsWith(`${kind} `)).length;
+          assertEquals(
+            [summary.files, summary.added, summary.modified, summary.removed, summary.moved, summary.growth],
+            [
+              after.size,
+              of("added"),
+              of("modified"),
+              of("removed"),
+              of("moved"),
+              sizeOf(after) - sizeOf(before),
+            ],
+          );
+          before = after;
+        }
+        const all = (await filesOf(store)).filter((line) => line.startsWith(`${tree}/`));
+        assertEquals(all, linesOf(before));
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  test("file_changes keeps what was recorded when files change again and go", async (store, root) => {
+    makeTree(root, { a: "1", d: { b: "22" } });
+    const looks = [lookAt(root)];
+    const scans = [await scan(store, root)];
+    for (
+      const change of [
+        () => Deno.writeTextFileSync(`${root}/a`, "four"),
+        () => Deno.renameSync(`${root}/d`, `${root}/e`),
+        () => Deno.removeSync(`${root}/e`, { recursive: true }),
+        () => Deno.removeSync(`${root}/a`),
+      ]
+    ) {
+      change();
+      looks.push(lookAt(root));
+      scans.push(await scan(store, root));
+    }
+    for (const [i, { scan }] of scans.entries()) {
+      assertEquals(
+        await changesOf(store, scan),
+        differences(looks[i - 1] ?? new Map(), looks[i]),
+        `scan ${i}`,
+      );
+    }
+  });
+
+  test("scan() writes no row of what did not change", async (store, root) => {
+    makeTree(root, { a: "1", d: { b: "22", c: "" } });
+    const versions = async () =>
+      store.sql.dialect.name === "sqlite"
+        ? await store.sql.query("SELECT total_changes() AS n")
+        : await store.sql.query("SELECT xmin::text AS x, name FROM entries ORDER BY name");
+    await scan(store, root);
+    const before = await versions();
+    if (store.sql.dialect.name === "postgres") {
+      Deno.writeTextFileSync(`${root}/d/c`, "new");
+      await scan(store, root);
+      const after = await versions();
+      assertEquals(after.filter(({ name }) => name !== "c"), before.filter(({ name }) => name !== "c"));
+      assert(JSON.stringify(after) !== JSON.stringify(before));
+    } else {
+      await scan(store, root);
+      const [{ n }] = await versions();
+      // The run and the root; nothing for files and directories.
+      assert(n as number - (before[0].n as number) < 8, `${n} after ${before[0].n}`);
+    }
+  });
+
+  test("scan() judges only what lies below its root", async (store, root) => {
+    makeTree(root, { a: { x: "1" }, ab: { y: "2" }, z: "3" });
+    await scan(store, root);
+    makeTree(root, { a: { new: "4" } });
+    Deno.removeSync(`${root}/ab`, { recursive: true });
+    Deno.removeSync(`${root}/a/x`);
+    const { added, removed } = await scan(store, `${root}/a`);
+    assertEquals([added, removed], [1, 1]);
+    const { added: more, removed: rest } = await scan(store, root);
+    assertEquals([more, rest], [0, 1]);
+    assertEquals(await filesOf(store), linesOf(lookAt(root)));
+  });
+
+  test("scan() of another host leaves the files of the first", async (store, root) => {
+    makeTree(root, { a: "1" });
+    await scan(store, root);
+    Deno.removeSync(`${root}/a`);
+    assertEquals((await scan(store, root, { host: "there" })).removed, 0);
+    assertEquals((await filesOf(store)).length, 1);
+  });
+
+  test("scan() leaves what it cannot read as it was", async (store, root) => {
+    makeTree(root, { a: "1", shut: { b: "22", deep: { c: "333" } } });
+    const { scan: first } = await scan(store, root);
+    const before = lookAt(root);
+    Deno.writeTextFileSync(`${root}/a`, "changed");
+    // As a directory that may not be read looks: the one above names it, and nothing is told of it.
+    const blind: Crawler = {
+      async *walk(options) {
+        for await (const walked of walkInThread.walk(options, { shallow: true })) {
+          yield {
+            ...walked,
+            unread: [`${root}/shut`],
+            problems: [{
+              code: "permission",
+              path: `${root}/shut`,
+              message: "Cannot read it: no",
+              permanent: false,
+            }],
+          };
+        }
+      },
+    };
+    const summary = await scanTree(store, blind, { host: "here", root, clock: new FakeClock() });
+    assertEquals([summary.modified, summary.removed, summary.problems], [1, 0, 1]);
+    const seen = () =>
+      store.sql.query("SELECT name, last_seen_scan FROM files ORDER BY name").then((rows) =>
+        rows.map(({ name, last_seen_scan }) => `${name} ${last_seen_scan}`)
+      );
+    assertEquals(await seen(), [`a ${summary.scan}`, `b ${first}`, `c ${first}`]);
+    const [problem] = await store.sql.query("SELECT path, code FROM scan_problems WHERE scan_id = $1", [
+      summary.scan,
+    ]);
+    assertEquals({ ...problem }, { path: `${root}/shut`, code: "permission" });
+    assertEquals((await filesOf(store)).length, before.size);
+    const { scan: last, modified } = await scan(store, root);
+    assertEquals(modified, 0);
+    assertEquals(await seen(), [`a ${last}`, `b ${last}`, `c ${last}`]);
+  });
+
+  test("a scan that is broken off changes nothing, and the next one does it all", async (store, root) => {
+    makeTree(root, { a: "1", d: { b: "22" } });
+    await scan(store, root);
+    const before = await filesOf(store);
+    Deno.writeTextFileSync(`${root}/d/b`, "changed");
+    Deno.removeSync(`${root}/a`);
+    for (const signal of [AbortSignal.abort(), undefined]) {
+      const crawler: Crawler = {
+        async *walk(options, rest) {
+          yield* walkInThread.walk(options, rest);
+          if (signal === undefined) throw new Error("broken off");
+        },
+      };
+      await assertRejects(() =>
+        scanTree(store, crawler, { host: "here", root, clock: new FakeClock(), signal })
+      );
+      assertEquals(await filesOf(store), before);
+    }
+    const { modified, removed } = await scan(store, root);
+    assertEquals([modified, removed], [1, 1]);
+    const states = await store.sql.query("SELECT state FROM scan_runs ORDER BY id");
+    assertEquals(states.map(({ state }) => state), ["done", "interrupted", "interrupted", "done"]);
+  });
+
+  test("parts of a tree make the whole, and each removes only its own", async (store, root) => {
+    const tree = Object.fromEntries(
+      Array.from({ length: 8 }, (_, i) => [`d${i}`, { a: "1", e: { b: "2", f: { c: "3" } } }]),
+    );
+    makeTree(root, tree);
+    const parts = [1, 2, 3].map((index) => ({ index, count: 3 }));
+    const sums = [];
+    for (const shard of parts) sums.push(await scan(store, root, { shard }));
+    assertEquals(sums.reduce((sum, { added }) => sum + added, 0), 24);
+    assertEquals(await filesOf(store), linesOf(lookAt(root)));
+    for (const i of [1, 4, 6]) Deno.removeSync(`${root}/d${i}/e`, { recursive: true });
+    Deno.removeSync(`${root}/d0`, { recursive: true });
+    makeTree(root, { new: { g: "4" } });
+    for (const shard of parts) await scan(store, root, { shard });
+    assertEquals(await filesOf(store), linesOf(lookAt(root)));
+    assertEquals((await scan(store, root)).added, 0);
+  });
+
+  test("scan() finds gone what was only scanned by itself", async (store, root) => {
+    makeTree(root, { d: { e: { a: "1" } } });
+    await scan(store, `${root}/d/e`);
+    Deno.renameSync(`${root}/d`, `${root}/../d`);
+    assertEquals((await scan(store, root)).removed, 1);
+    // It comes back while another scan has just seen that it is gone.
+    Deno.renameSync(`${root}/../d`, `${root}/d`);
+    await scan(store, `${root}/d/e`);
+    Deno.removeSync(`${root}/d`, { recursive: true });
+    assertEquals((await scan(store, root)).removed, 1);
+    assertEquals(await filesOf(store), []);
+  });
+
+  test("beginScan() lets one scan of a tree run at a time", async (store, root) => {
+    const begin = (root: string) => beginScan(store, { host: "here", root, startedAt: 0 });
+    await using _first = await begin(root);
+    await using _other = await begin(`${root}/other`);
+    if (store.sql.dialect.name === "sqlite") {
+      const error = await assertRejects(() => begin(root), FilesyncError);
+      assertEquals(error.code, "locked");
+    }
+  });
+
+  test("recordChanges() keeps the catalog current where something changed", async (store, root) => {
+    makeTree(root, { a: "1", d: { b: "22", e: { c: "" } }, gone: { x: "" } });
+    const options = { host: "here", root, clock: new FakeClock() };
+    await scan(store, root);
+    makeTree(root, { d: { b: "changed" }, new: { deep: { f: "4" } } });
+    Deno.removeSync(`${root}/gone`, { recursive: true });
+    const { added, modified, removed, scan: id } = await recordChanges(
+      store,
+      ["d/b", "new", "new/deep/f", "gone", "gone/x"] as TreePath[],
+      options,
+    );
+    assertEquals([added, modified, removed], [1, 1, 1]);
+    assertEquals(await filesOf(store), linesOf(lookAt(root)));
+    assertEquals((await changesOf(store, id)).length, 3);
+    const again = await scan(store, root);
+    assertEquals([again.added, again.modified, again.removed], [0, 0, 0]);
+  });
+
+  test("takeFingerprints() tells moved copies, and content that changed unseen", async (store, root) => {
+    makeTree(root, { a: "content", b: "other", empty: "" });
+    const clock = new FakeClock();
+    const reader = {
+      size: 2,
+      fingerprint: (paths: string[]) => Promise.resolve(paths.map(fingerprintFile)),
+    };
+    const scanAndTake = async (paranoid = false) => {
+      const { scan: id } = await scan(store, root);
+      const totals = await takeFingerprints(store, reader, { host: "here", root, scan: id, paranoid, clock });
+      const lines: string[] = [];
+      for await (const records of changes(store.sql, { scan: id })) {
+        lines.push(
+          ...records.map(({ kind, path, from = "", newFingerprint = "" }) =>
+            `${kind} ${path.slice(root.length)} ${from.slice(root.length)} ${newFingerprint.slice(0, 8)}`
+          ),
+        );
+      }
+      return { ...totals, lines };
+    };
+    const of = (text: string) => blake3(new TextEncoder().encode(text)).slice(0, 8);
+    assertEquals(await scanAndTake(), {
+      ...{ files: 3, bytes: 12, modified: 0, moved: 0 },
+      lines: [`added /a  ${of("content")}`, `added /b  ${of("other")}`, `added /empty  ${of("")}`],
+    });
+    // A copy, and the original removed: another inode.
+    Deno.copyFileSync(`${root}/a`, `${root}/copy`);
+    Deno.removeSync(`${root}/a`);
+    assertEquals(await scanAndTake(), {
+      ...{ files: 1, bytes: 7, modified: 0, moved: 1 },
+      lines: [`moved /copy /a ${of("content")}`],
+    });
+    const { atime, mtime } = Deno.lstatSync(`${root}/b`);
+    const [{ mtime: before }] = await store.sql.query("SELECT mtime FROM entries WHERE name = 'b'");
+    Deno.writeTextFileSync(`${root}/b`, "OTHER");
+    Deno.utimeSync(`${root}/b`, atime!, mtime!);
+    // The system call sets milliseconds only; the catalog had all of it.
+    await store.sql.query("UPDATE entries SET mtime = $1 WHERE name = 'b'", [
+      Math.floor((before as number) / 1000) * 1000,
+    ]);
+    const paranoid = await scanAndTake(true);
+    assertEquals([paranoid.files, paranoid.modified, paranoid.lines], [3, 1, [
+      `modified /b  ${of("OTHER")}`,
+    ]]);
+    const kinds: string[] = [];
+    for await (const records of changes(store.sql, { under: `${root}/b` })) {
+      kinds.push(...records.map(({ kind, newFingerprint }) => `${kind} ${newFingerprint?.slice(0, 8)}`));
+    }
+    assertEquals(kinds, [`added ${of("other")}`, `modified ${of("OTHER")}`]);
+  });
+
+  test("changes() gives what is asked for", async (store, root) => {
+    makeTree(root, { a: "1", ab: { x: "1" }, d: { b: "22" } });
+    const clock = new FakeClock();
+    await scan(store, root, { clock });
+    await clock.advance(86_400_000);
+    const second = clock.now();
+    Deno.writeTextFileSync(`${root}/d/b`, "changed");
+    Deno.removeSync(`${root}/a`);
+    const { scan: id } = await scan(store, root, { clock });
+    const ask = async (query: ChangeQuery) => {
+      const lines: string[] = [];
+      for await (const records of changes(store.sql, query)) {
+        lines.push(
+          ...records.map(({ kind, path, time }) => `${kind} ${path.slice(root.length)} ${time === second}`),
+        );
+      }
+      return lines;
+    };
+    const removed = ["modified /d/b true", "removed /a true"].sort();
+    const added = ["added /a false", "added /ab/x false", "added /d/b false"];
+    assertEquals((await ask({})).sort(), [...added, ...removed].sort());
+    assertEquals((await ask({ since: second })).sort(), removed);
+    assertEquals((await ask({ scan: id })).sort(), removed);
+    assertEquals(await ask({ until: second }), added);
+    assertEquals(await ask({ kinds: ["removed"] }), ["removed /a true"]);
+    assertEquals(await ask({ under: `${root}/a` }), ["added /a false", "removed /a true"]);
+    assertEquals(await ask({ under: `${root}/ab` }), ["added /ab/x false"]);
+    assertEquals(await ask({ under: `${root}/ab/x` }), ["added /ab/x false"]);
+    assertEquals(await ask({ host: "there" }), []);
+  });
+
+  test("makeReport() counts by period, directory and extension", async (store, root) => {
+    makeTree(root, { "a.txt": "1", d: { "b.TXT": "22", e: { "c.md": "333" } } });
+    const clock = new FakeClock();
+    const since = clock.now();
+    await scan(store, root, { clock });
+    await clock.advance(7 * 86_400_000);
+    Deno.removeSync(`${root}/d/b.TXT`);
+    makeTree(root, { d: { "b.md": "4444", e: { "c.md": "55555" } } });
+    await scan(store, root, { clock });
+    const query = { period: "week" as const, since, until: clock.now() + 1, top: 5 };
+    const report = await makeReport(store.sql, query);
+    assertEquals(report.total, { files: 3, directories: 3, bytes: 10 });
+    const none = {
+      added: 0,
+      modified: 0,
+      removed: 0,
+      moved: 0,
+      bytesAdded: 0,
+      bytesModified: 0,
+      bytesRemoved: 0,
+    };
+    assertEquals(report.periods, [
+      { start: "2025-12-29", scans: 1, ...none, added: 3, bytesAdded: 6, growth: 6 },
+      {
+        start: "2026-01-05",
+        scans: 1,
+        ...{ added: 1, modified: 1, removed: 1, moved: 0, bytesAdded: 4, bytesModified: 5, bytesRemoved: 2 },
+        growth: 4,
+      },
+    ]);
+    assertEquals(report.directories.map(({ name, growth }) => [name.slice(root.length), growth]), [
+      ["/d", 9],
+      ["", 1],
+    ]);
+    assertEquals(report.extensions.map(({ name, growth, added }) => [name, growth, added]), [["md", 9, 2], [
+      "txt",
+      1,
+      2,
+    ]]);
+    assertEquals(report.largest.map(({ size }) => size), [5, 4, 1]);
+    assertEquals(report.oldest.length, 3);
+    assertEquals(report.duplicates, { groups: 0, wasted: 0, biggest: [] });
+    const below = await makeReport(store.sql, { ...query, under: `${root}/d` });
+    assertEquals(below.total, { files: 2, directories: 2, bytes: 9 });
+    assertEquals(below.periods.map(({ growth }) => growth), [5, 4]);
+    assertEquals(below.directories.map(({ name }) => name.slice(root.length)), ["/d/e", "/d"]);
+  });
+
+  test("vacuum() leaves the catalog as it is", async (store, root) => {
+    makeTree(root, { a: "1" });
+    await scan(store, root);
+    await store.vacuum();
+    assertEquals(await filesOf(store), linesOf(lookAt(root)));
+  });
+
+  test("files has the columns that reports need", async (store, root) => {
+    makeTree(root, { "a.tar.GZ": "1", ".hidden": "", "none": "", "dot.": "", "x'y.Txt": "" });
+    const { scan: id } = await scan(store, root, {
+      metadata: { reason: "test" },
+      settings: { ignore: ["x"] },
+    });
+    const rows = await store.sql.query(
+      "SELECT name, extension, first_seen_scan, last_seen_scan FROM files ORDER BY name",
+    );
+    assertEquals(rows.map((row) => [row.name, row.extension, row.first_seen_scan, row.last_seen_scan]), [
+      [".hidden", null, id, id],
+      ["a.tar.GZ", "gz", id, id],
+      ["dot.", null, id, id],
+      ["none", null, id, id],
+      ["x'y.Txt", "txt", id, id],
+    ]);
+    const [run] = await store.sql.query("SELECT metadata, settings FROM scan_runs");
+    const parsed = (value: unknown) => typeof value === "string" ? JSON.parse(value) : value;
+    assertEquals([parsed(run.metadata), parsed(run.settings)], [{ reason: "test" }, { ignore: ["x"] }]);
+  });
+}
+
+function sizeOf(looks: Looks): number {
+  return [...looks.values()].reduce((sum, { size }) => sum + size, 0);
+}
