@@ -55,19 +55,19 @@ export interface HistoryRow {
   digest?: Digest;
 }
 
-interface EntryRow {
-  path: TreePath;
-  kind: Entry["kind"];
-  size: number;
-  mtime: number;
-  mode: number;
-  target: string | null;
-  digest: Uint8Array | null;
-  ctime: number;
-  dev: number;
-  ino: number;
-  looked_at: number;
-}
+type EntryRow = [
+  path: TreePath,
+  kind: Entry["kind"],
+  size: number,
+  mtime: number,
+  mode: number,
+  target: string | null,
+  digest: Uint8Array | null,
+  ctime: number,
+  dev: number,
+  ino: number,
+  lookedAt: number,
+];
 
 type SeenRow = [
   path: TreePath,
@@ -156,7 +156,7 @@ export class TreeIndex implements Disposable {
 
   /** What stands at `path`. */
   get(path: TreePath): IndexedEntry | undefined {
-    const row = this.sql(`${SELECT_ENTRY} WHERE path = ?`).get(path) as EntryRow | undefined;
+    const [row] = this.#lists<EntryRow>(`${SELECT_ENTRY} WHERE path = ?`).all(path);
     return row && toEntry(row);
   }
 
@@ -192,12 +192,12 @@ export class TreeIndex implements Disposable {
 
   /** Every entry, parents before what they hold. Changes made meanwhile may or may not be met. */
   *entries(): Generator<IndexedEntry> {
-    const page = this.sql(`${SELECT_ENTRY} WHERE path > ? ORDER BY path LIMIT ${PAGE}`);
+    const page = this.#lists<EntryRow>(`${SELECT_ENTRY} WHERE path > ? ORDER BY path LIMIT ${PAGE}`);
     for (let last = "";;) {
-      const rows = page.all(last) as unknown as EntryRow[];
+      const rows = page.all(last);
       if (rows.length === 0) return;
       for (const row of rows) yield toEntry(row);
-      last = rows.at(-1)!.path;
+      last = rows.at(-1)![0];
     }
   }
 
@@ -317,10 +317,7 @@ export class TreeIndex implements Disposable {
 
   /** The entries that had this inode when they were looked at. */
   byInode({ dev, ino }: { dev: number; ino: number }): IndexedEntry[] {
-    const rows = this.sql(`${SELECT_ENTRY} WHERE ino = ? AND dev = ? LIMIT 16`).all(
-      ino,
-      dev,
-    ) as unknown as EntryRow[];
+    const rows = this.#lists<EntryRow>(`${SELECT_ENTRY} WHERE ino = ? AND dev = ? LIMIT 16`).all(ino, dev);
     return rows.map(toEntry);
   }
 
@@ -409,13 +406,18 @@ export class TreeIndex implements Disposable {
     if (this.db.isOpen) this.db.close();
   }
 
-  /** Whole trees are read by it, so rows come as plain lists. */
   #seen(where: string): { all(...values: string[]): SeenRow[] } {
-    const text = `SELECT path, kind, size, mtime, mode, ctime, dev, ino, looked_at FROM entries ${where}`;
+    return this.#lists<SeenRow>(
+      `SELECT path, kind, size, mtime, mode, ctime, dev, ino, looked_at FROM entries ${where}`,
+    );
+  }
+
+  /** The statement of `text`; whole trees are read by it, so rows come as plain lists, twice as fast. */
+  #lists<Row>(text: string): { all(...values: (string | number)[]): Row[] } {
     const isNew = !this.#statements.has(text);
     const statement = this.sql(text) as unknown as {
       setReturnArrays(on: boolean): void;
-      all(...values: string[]): SeenRow[];
+      all(...values: (string | number)[]): Row[];
     };
     if (isNew) statement.setReturnArrays(true);
     return statement;
@@ -470,15 +472,15 @@ function toSeenEntry([path, kind, size, mtime, mode, ctime, dev, ino, lookedAt]:
   return { path, kind, size, mtime, mode, ctime, dev, ino, lookedAt };
 }
 
-function toEntry(row: EntryRow): IndexedEntry {
-  const { path, kind, size, mtime, mode, ctime, dev, ino } = row;
-  const look: Look = { ctime, dev, ino, lookedAt: row.looked_at };
+function toEntry(
+  [path, kind, size, mtime, mode, target, digest, ctime, dev, ino, lookedAt]: EntryRow,
+): IndexedEntry {
   switch (kind) {
     case "file":
-      return { kind, path, size, mtime, mode, digest: digestFromBytes(row.digest!), ...look };
+      return { kind, path, size, mtime, mode, digest: digestFromBytes(digest!), ctime, dev, ino, lookedAt };
     case "directory":
-      return { kind, path, mtime, mode, ...look };
+      return { kind, path, mtime, mode, ctime, dev, ino, lookedAt };
     case "symlink":
-      return { kind, path, mtime, target: row.target!, ...look };
+      return { kind, path, mtime, target: target!, ctime, dev, ino, lookedAt };
   }
 }

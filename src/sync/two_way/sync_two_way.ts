@@ -210,28 +210,22 @@ async function compare(infos: Record<Side, RefreshedInfo>, options: TwoWayOption
   }
   const isLeftOut = ({ path, kind }: Entry) => rules.some((some) => some.ignores(path, kind === "directory"));
 
-  async function* visible(side: Side): AsyncGenerator<Entry> {
-    for await (const entry of options[side].receiver.tree()) {
-      comparison.isEmpty[side] = false;
-      if (isLeftOut(entry)) holdAbove(side, entry.path);
-      else if (!isWithinAny(entry.path, unknown)) yield entry;
-    }
-  }
-
   let settled: Settled[] = [];
   const flush = () => {
     if (!dryRun) state.settle(settled);
     settled = [];
   };
-  function* base(): Generator<Entry> {
-    for (const entry of state.entries()) {
-      // Left out from now on: neither carried nor removed, and should it come back, it is merged.
-      if (isLeftOut(entry)) settled.push({ path: entry.path });
-      else if (!isWithinAny(entry.path, unknown)) yield entry;
-    }
-  }
+  const isVisible = (entry: Entry, from: Side | "base") => {
+    if (from !== "base") comparison.isEmpty[from] = false;
+    if (!isLeftOut(entry)) return !isWithinAny(entry.path, unknown);
+    // Left out from now on: neither carried nor removed, and should it come back, it is merged.
+    if (from === "base") settled.push({ path: entry.path });
+    else holdAbove(from, entry.path);
+    return false;
+  };
 
-  for await (const triple of differences(base(), visible("a"), visible("b"))) {
+  const [a, b] = SIDES.map((side) => options[side].receiver.tree());
+  for await (const triple of differences(state.entries(), a, b, isVisible)) {
     if (signal.aborted) break;
     const { path, a, b } = triple;
     const damaged = suspectDamage && triple.base !== undefined

@@ -29,34 +29,44 @@ export function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
 /**
  * Merges three streams that rise by path. Gives every path that is not the same in all three; memory stays
  * flat however big the trees are.
+ *
+ * @param isVisible Whether an entry is to be judged; any other counts as missing.
  */
 export async function* differences(
   base: Iterable<Entry>,
   a: AsyncIterable<Entry>,
   b: AsyncIterable<Entry>,
+  isVisible: (entry: Entry, from: Side | "base") => boolean = () => true,
 ): AsyncGenerator<Triple> {
   const bases = base[Symbol.iterator]();
-  const as = a[Symbol.asyncIterator]();
-  const bs = b[Symbol.asyncIterator]();
+  const streams = { a: a[Symbol.asyncIterator](), b: b[Symbol.asyncIterator]() };
+  const nextBase = () => {
+    for (;;) {
+      const { done, value } = bases.next();
+      if (done || isVisible(value, "base")) return done ? undefined : value;
+    }
+  };
+  const next = async (side: Side) => {
+    for (;;) {
+      const { done, value } = await streams[side].next();
+      if (done || isVisible(value, side)) return done ? undefined : value;
+    }
+  };
   try {
-    let [o, x, y] = [next(bases.next()), next(await as.next()), next(await bs.next())];
+    let [o, x, y] = [nextBase(), await next("a"), await next("b")];
     for (;;) {
       let path = o?.path ?? x?.path ?? y?.path;
       if (path === undefined) return;
       if (x !== undefined && comesBefore(x.path, path)) path = x.path;
       if (y !== undefined && comesBefore(y.path, path)) path = y.path;
       const triple: Triple = { path };
-      if (o?.path === path) [triple.base, o] = [o, next(bases.next())];
-      if (x?.path === path) [triple.a, x] = [x, next(await as.next())];
-      if (y?.path === path) [triple.b, y] = [y, next(await bs.next())];
+      if (o?.path === path) [triple.base, o] = [o, nextBase()];
+      if (x?.path === path) [triple.a, x] = [x, await next("a")];
+      if (y?.path === path) [triple.b, y] = [y, await next("b")];
       if (!isSame(triple.a, triple.b) || !isSame(triple.a, triple.base)) yield triple;
     }
   } finally {
     bases.return?.();
-    await Promise.all([as.return?.(), bs.return?.()]);
+    await Promise.all([streams.a.return?.(), streams.b.return?.()]);
   }
-}
-
-function next(result: IteratorResult<Entry>): Entry | undefined {
-  return result.done ? undefined : result.value;
 }

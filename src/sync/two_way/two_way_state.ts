@@ -1,7 +1,8 @@
 /**
  * What a two-way sync remembers between rounds: the last common state of both trees, entry by entry. An entry
  * is recorded when both sides have answered that they hold it, so that a sync that was cut is only ever
- * behind, and finds on both sides what it has not recorded.
+ * behind, and finds on both sides what it has not recorded. A power cut may take the last records away; it is
+ * only further behind then, and may take what was the newer of two edits for a conflict, in which both are kept.
  *
  * @module
  */
@@ -48,15 +49,15 @@ export interface Settled {
   target?: Entry;
 }
 
-interface BaseRow {
-  path: TreePath;
-  kind: Entry["kind"];
-  mtime: number;
-  mode: number;
-  size: number;
-  digest: Uint8Array | null;
-  target: string | null;
-}
+type BaseRow = [
+  path: TreePath,
+  kind: Entry["kind"],
+  mtime: number,
+  mode: number,
+  size: number,
+  digest: Uint8Array | null,
+  target: string | null,
+];
 
 const SELECT = "SELECT path, kind, mtime, mode, size, digest, target FROM base";
 
@@ -87,7 +88,10 @@ export class TwoWayState implements Disposable {
     const lock = lockState(directory, `the two-way sync kept in "${directory}"`);
     try {
       const path = `${directory}/${TWO_WAY_FILE}`;
-      return new TwoWayState(openDatabase(path, { name: "two-way", migrations: TWO_WAY_MIGRATIONS }), lock);
+      return new TwoWayState(
+        openDatabase(path, { name: "two-way", migrations: TWO_WAY_MIGRATIONS, synchronous: "NORMAL" }),
+        lock,
+      );
     } catch (error) {
       lock[Symbol.dispose]();
       throw error;
@@ -139,18 +143,17 @@ export class TwoWayState implements Disposable {
 
   /** The last common state, by path in the order of code points. What is recorded meanwhile may be met or not. */
   *entries(): Generator<Entry> {
-    const page = this.#sql(`${SELECT} WHERE path > ? ORDER BY path LIMIT ${PAGE}`);
     for (let last = "";;) {
-      const rows = page.all(last) as unknown as BaseRow[];
+      const rows = this.#rows(`WHERE path > ? ORDER BY path LIMIT ${PAGE}`, last);
       if (rows.length === 0) return;
       for (const row of rows) yield toEntry(row);
-      last = rows.at(-1)!.path;
+      last = rows.at(-1)![0];
     }
   }
 
   /** What stood at `path` on both sides. */
   get(path: TreePath): Entry | undefined {
-    const row = this.#sql(`${SELECT} WHERE path = ?`).get(path) as BaseRow | undefined;
+    const [row] = this.#rows("WHERE path = ?", path);
     return row && toEntry(row);
   }
 
@@ -219,6 +222,18 @@ export class TwoWayState implements Disposable {
     this.#lock?.[Symbol.dispose]();
   }
 
+  /** Whole trees are read by it, so rows come as plain lists. */
+  #rows(where: string, value: string): BaseRow[] {
+    const text = `${SELECT} ${where}`;
+    const isNew = !this.#statements.has(text);
+    const statement = this.#sql(text) as unknown as {
+      setReturnArrays(on: boolean): void;
+      all(value: string): BaseRow[];
+    };
+    if (isNew) statement.setReturnArrays(true);
+    return statement.all(value);
+  }
+
   #meta(key: string): string | undefined {
     return (this.#sql("SELECT value FROM meta WHERE key = ?").get(key) as { value: string } | undefined)
       ?.value;
@@ -235,7 +250,7 @@ export class TwoWayState implements Disposable {
   }
 }
 
-function toEntry({ path, kind, mtime, mode, size, digest, target }: BaseRow): Entry {
+function toEntry([path, kind, mtime, mode, size, digest, target]: BaseRow): Entry {
   switch (kind) {
     case "file":
       return { kind, path, size, mtime, mode, digest: digestFromBytes(digest!) };
