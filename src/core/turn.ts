@@ -10,6 +10,6 @@ export const TURN_BYTES = 8 << 20;
  * @throws The signal's reason, when it has aborted by then.
  */
 export async function turn(signal?: AbortSignal): Promise<void> {
-  await new Promise((resolve) => setImmediate(() => resolve(undefined)));
+  await new Promise<void>((resolve) => setImmediate(() => resolve()));
   signal?.throwIfAborted();
 }

@@ -64,15 +64,15 @@ const READY_SOON_MS = 1_000;
 export interface LocalReceiverOptions {
   clock: Clock;
   /**
-   * Where index, lock and staged chunks are kept. Elsewhere than in the tree, nothing of ours stays in it:
-   * only what is being written is in its `.filesync/tmp` meanwhile. @default `.filesync` in the tree.
-   */
-  state?: string;
-  /**
    * Whether answers wait until what they say is on the disk; if not, a power cut may take it away again.
    * @default {true}
    */
   fsync?: boolean;
+  /**
+   * Where index, lock and staged chunks are kept. Elsewhere than in the tree, nothing of ours stays in it:
+   * only what is being written is in its `.filesync/tmp` meanwhile. @default `.filesync` in the tree.
+   */
+  state?: string;
   /** Told how far the index is with reading the tree at the start. */
   onProgress?: (progress: RefreshProgress) => void;
 }
@@ -329,7 +329,11 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     this.#closing.abort();
     await Promise.allSettled(this.#applying);
     await this.#writing.run(() => Promise.resolve());
-    if (this.#leavesNothing) removeEmptyTemp(this.root);
+    if (this.#leavesNothing) {
+      // What has arrived lies in the tree.
+      this.#growing.clear();
+      removeEmptyTemp(this.root);
+    }
     this.#resources.dispose();
   }
 
