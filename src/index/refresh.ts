@@ -6,7 +6,8 @@
  * @module
  */
 import type { DescribePool } from "../chunking/describe_pool.ts";
-import type { FileContent } from "../chunking/describe.ts";
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { describeBytes, type FileContent, SMALL_FILE_BYTES } from "../chunking/describe.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Entry, sameEntry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
@@ -45,6 +46,9 @@ export interface RefreshOptions {
 /** Files described and recorded in one go. */
 const GROUP = 256;
 
+/** So many bytes of small files are read in this thread: fewer are not worth starting workers for. */
+const FEW_BYTES = 4 << 20;
+
 /** A file to be read, and how it looked just before. */
 interface Candidate {
   path: TreePath;
@@ -69,6 +73,7 @@ export async function refresh(
   const files: Candidate[] = [];
   const gone: TreePath[] = [];
 
+  const reader = new Reader(options.pool);
   const note = (what: "found" | "found-gone", entry: Pick<Entry, "path"> & Partial<FileContent>) => {
     if (first) return index.skipSequence(1);
     index.record({ time: clock.now(), what, path: entry.path, size: entry.size, digest: entry.digest });
@@ -86,7 +91,7 @@ export async function refresh(
 
   const flush = async () => {
     using anchor = root.anchor();
-    const described = await describeAll(anchor, files.splice(0), options.pool, result.problems);
+    const described = await describeAll(anchor, files.splice(0), reader, result.problems);
     const others = entries.splice(0);
     index.transaction(() => {
       for (const path of gone.splice(0)) {
@@ -171,7 +176,7 @@ function entryOf(anchor: Anchor, path: TreePath, stat: Stat): Entry | undefined 
 async function describeAll(
   anchor: Anchor,
   candidates: Candidate[],
-  pool: DescribePool,
+  reader: Reader,
   problems: Problem[],
 ): Promise<{ candidate: Candidate; content: FileContent }[]> {
   using opened = new DisposableStack();
@@ -183,11 +188,48 @@ async function describeAll(
       problems.push(problemOf(toFilesyncError(`read "${candidate.path}"`, error), candidate.path));
     }
   }
-  const contents = await pool.describeMany(readable.map(({ file }) => file.nativePath));
+  const contents = await reader.describe(readable.map(({ file }) => file));
   return readable.flatMap(({ candidate }, i) => {
     const content = contents[i];
     if (!(content instanceof FilesyncError)) return [{ candidate, content }];
     problems.push(problemOf(content, candidate.path));
     return [];
   });
+}
+
+/** Describes files: the first few small ones by itself, all others in workers. */
+class Reader {
+  readonly #pool: DescribePool;
+  #few = FEW_BYTES;
+
+  constructor(pool: DescribePool) {
+    this.#pool = pool;
+  }
+
+  /** Gives for each file, in order, what it holds or why it cannot be read. */
+  async describe(files: readonly OpenFile[]): Promise<(FileContent | FilesyncError)[]> {
+    const here = new Map(
+      files.filter(({ stat }) => stat.size <= SMALL_FILE_BYTES && (this.#few -= stat.size) >= 0)
+        .map((file) => [file, readHere(file)]),
+    );
+    const others = files.filter((file) => !here.has(file));
+    const described = await this.#pool.describeMany(others.map(({ nativePath }) => nativePath));
+    others.forEach((file, i) => here.set(file, described[i]));
+    return files.map((file) => here.get(file)!);
+  }
+}
+
+function readHere(file: OpenFile): FileContent | FilesyncError {
+  const data = new Uint8Array(file.stat.size);
+  try {
+    let filled = 0;
+    while (filled < data.length) {
+      const read = file.read(data.subarray(filled), filled);
+      if (read === 0) break;
+      filled += read;
+    }
+    return describeBytes(data.subarray(0, filled), DEFAULT_CHUNKING);
+  } catch (error) {
+    return toFilesyncError("read the file", error);
+  }
 }

