@@ -30,6 +30,7 @@ const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
 const SYNC_FILE_RANGE_WRITE = 2;
+const FALLOC_FL_KEEP_SIZE = 1;
 
 const { EINTR, EIO, ENOENT } = os.constants.errno;
 /** Names of errors by number. Where two names share one, the first is the usual one. */
@@ -72,6 +73,7 @@ const CALLS = {
   __errno_location: { parameters: [], result: "pointer" },
   close: { parameters: ["i32"], result: "i32" },
   copy_file_range: { parameters: ["i32", "buffer", "i32", "buffer", "usize", "u32"], result: "i32" },
+  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
   fchmodat: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   fsync: { parameters: ["i32"], result: "i32" },
@@ -388,6 +390,15 @@ export class Libc {
 
   truncate(descriptor: number, size: number): void {
     this.#do(() => this.#calls.ftruncate(descriptor, BigInt(size)));
+  }
+
+  /** Takes room for `size` bytes of an open file, where its file system can; its size stays. */
+  reserve(descriptor: number, size: number): void {
+    try {
+      this.#do(() => this.#calls.fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0n, BigInt(size)));
+    } catch (error) {
+      if (error instanceof SystemError && (error.code === "ENOSPC" || error.code === "EDQUOT")) throw error;
+    }
   }
 
   /** Returns when an open file or directory is on the disk. */

@@ -41,6 +41,8 @@ export interface TempFile {
   copyRange(from: OpenFile, start: number, length: number): number;
   /** Makes the file empty again. */
   truncate(): void;
+  /** Takes room for so many bytes, where the file system can: rather fail now than after writing most of it. */
+  reserve(size: number): void;
   /**
    * Sets permission bits and modification time (milliseconds since the epoch). Call it
    * after the last {@linkcode write} and before {@linkcode close}.
@@ -183,6 +185,10 @@ class OpenTempFile implements TempFile {
   truncate(): void {
     this.#attempt((file) => file.truncate());
     this.position = 0;
+  }
+
+  reserve(size: number): void {
+    this.#attempt((file) => file.reserve(size));
   }
 
   setAttributes({ mode, mtime }: { mode?: number; mtime?: number }): void {

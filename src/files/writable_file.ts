@@ -18,6 +18,8 @@ export interface WritableFile {
   /** Takes the whole content of the file at a native path. Returns its size. */
   copyFrom(nativePath: string): number;
   truncate(): void;
+  /** Takes room for so many bytes, where the file system can. */
+  reserve(size: number): void;
   setMode(mode: number): void;
   /** Sets both times, milliseconds since the epoch. */
   setTime(time: number): void;
@@ -68,6 +70,10 @@ export class DescriptorFile implements WritableFile {
 
   truncate(): void {
     this.#libc.truncate(this.#descriptor.number, 0);
+  }
+
+  reserve(size: number): void {
+    if (size > 0) this.#libc.reserve(this.#descriptor.number, size);
   }
 
   setMode(mode: number): void {
@@ -152,6 +158,8 @@ export class PathFile implements WritableFile {
   truncate(): void {
     this.#file.truncateSync(0);
   }
+
+  reserve(_size: number): void {}
 
   setMode(mode: number): void {
     Deno.chmodSync(this.#nativePath, mode);

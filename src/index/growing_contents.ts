@@ -68,22 +68,25 @@ export class GrowingContents implements Disposable {
     const insert = this.#index.sql(
       "INSERT INTO arrived VALUES (?, ?, ?) ON CONFLICT (content, first) DO UPDATE SET end = max(end, excluded.end)",
     );
-    // Rows that outlive their bytes in a power cut are found out by the digest of the whole.
-    this.#index.transaction(() => {
+    const write = () =>
       runs.forEach(({ content, first, data }, i) => {
         // It is being completed: who asks will ask again if that fails.
         if (this.#taken.has(content)) return;
         const { temp, starts } = this.#reach(content)!;
-        try {
-          temp.position = starts[first];
-          temp.write(data);
-        } catch (error) {
-          throw toFilesyncError("stage chunks", error);
-        }
+        temp.position = starts[first];
+        temp.write(data);
         onWritten(temp);
         insert.run(digestToBytes(content), first, ends[i]);
       });
-    }, { syncedLater: true });
+    try {
+      // Rows that outlive their bytes in a power cut are found out by the digest of the whole.
+      this.#index.transaction(write, { syncedLater: true });
+    } catch (error) {
+      const failure = toFilesyncError("stage chunks", error);
+      // Others may find room for what is smaller.
+      if (failure.code === "disk-full") this.clear();
+      throw failure;
+    }
     runs.forEach(({ content, first }, i) => this.#open.get(content)?.arrived.fill(1, first, ends[i]));
   }
 
@@ -169,8 +172,16 @@ export class GrowingContents implements Disposable {
     for (const { first, end } of rows) arrived.fill(1, first, end);
     using anchor = this.#root.anchor();
     const temp = anchor.openTemp(content);
-    // What lies there and nobody remembers came before a crash.
-    if (rows.length === 0) temp.truncate();
+    if (rows.length === 0) {
+      try {
+        // What lies there and nobody remembers came before a crash.
+        temp.truncate();
+        temp.reserve(starts.length === 0 ? 0 : starts.at(-1)! + manifest.at(-1)!.length);
+      } catch (error) {
+        temp.discard();
+        throw error;
+      }
+    }
     const growing = { digest: content, packedManifest, manifest, starts, arrived, temp };
     const [oldest] = this.#open.values();
     if (this.#open.size >= MOST_OPEN) {
