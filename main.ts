@@ -7,9 +7,11 @@
 import config from "./deno.json" with { type: "json" };
 import { COMMANDS } from "./src/cli/commands.ts";
 import { systemContext } from "./src/cli/context.ts";
-import { main } from "./src/cli/main.ts";
+import { explainStrays, main } from "./src/cli/main.ts";
 
 if (import.meta.main) {
   // Ends the process by itself: a connection that a server keeps open must not hold up a user's prompt.
-  Deno.exit(await main(Deno.args, COMMANDS, systemContext(config.version)));
+  const context = systemContext(config.version);
+  explainStrays(Deno.args, context);
+  Deno.exit(await main(Deno.args, COMMANDS, context));
 }

@@ -31,7 +31,7 @@ export async function openBackup(
     return openDestination(destination, {
       clock,
       token: job.token,
-      allowPlainHttp: job.allowPlainHttp,
+      ...job.trust,
       client,
       version,
       signal,

@@ -44,6 +44,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./why.ts").then(({ whyCommand }) => whyCommand),
   },
   {
+    name: "doctor",
+    summary: "Check what could keep filesync from working here",
+    load: () => import("./doctor.ts").then(({ doctorCommand }) => doctorCommand),
+  },
+  {
     name: "history",
     summary: "Show what changed at a destination, newest first",
     load: () => import("./history.ts").then(({ historyCommand }) => historyCommand),

@@ -2,9 +2,10 @@
 import { resolve } from "@std/path";
 import type { Clock } from "../core/clock.ts";
 import { HttpReceiver, type HttpReceiverOptions } from "../transport/http_receiver.ts";
+import { isPin, type Pin, pinnedFetch } from "../transport/pinned_fetch.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
-import type { Context, Flag } from "./command.ts";
+import type { Context, Flag, Invocation } from "./command.ts";
 import { usageError } from "./usage_error.ts";
 
 /** The port of a server that names none. */
@@ -53,13 +54,46 @@ export function parseDestination(text: string, cwd: string): Destination {
   return { kind: "server", url: new URL(`http://${host}:${port}`) };
 }
 
+/** The flags of every command that may talk to a server, beside that for the token. */
+export const SERVER_FLAGS: readonly Flag[] = [
+  {
+    name: "tls-pin",
+    value: "PIN",
+    env: "FILESYNC_TLS_PIN",
+    description: "Trust the server's certificate by the pin that `filesync serve --tls` printed: sha256:…",
+  },
+  {
+    name: "allow-plain-http",
+    env: "FILESYNC_ALLOW_PLAIN_HTTP",
+    description: "Send the token over plain HTTP to another machine",
+  },
+];
+
+/** What {@linkcode SERVER_FLAGS} say. */
+export interface ServerTrust {
+  allowPlainHttp: boolean;
+  pin?: Pin;
+}
+
+/** @throws {FilesyncError} `usage` when the pin is none. */
+export function serverTrust(invocation: Invocation): ServerTrust {
+  const pin = invocation.flag("tls-pin");
+  const allowPlainHttp = invocation.has("allow-plain-http");
+  if (pin === undefined) return { allowPlainHttp };
+  if (isPin(pin)) return { allowPlainHttp, pin };
+  throw usageError(
+    `trust the certificate "${pin.slice(0, 100)}"`,
+    "it is not sha256: and 64 hexadecimal digits",
+    "Copy what `filesync serve --tls` printed after --tls-pin",
+  );
+}
+
 /** What {@linkcode openDestination} needs. */
-export interface DestinationOptions {
+export interface DestinationOptions extends ServerTrust {
   clock: Clock;
   /** Whether to wait for the disk of a directory; a server knows for itself. @default {true} */
   fsync?: boolean;
   token?: HttpReceiverOptions["token"];
-  allowPlainHttp: boolean;
   client: string;
   version: string;
   signal: AbortSignal;
@@ -68,23 +102,48 @@ export interface DestinationOptions {
 /**
  * Opens a destination.
  *
- * @throws {FilesyncError} `usage` when a token would go over plain HTTP to another machine; for a
- * directory, when it is missing or in use.
+ * @throws {FilesyncError} `usage` when a token would go over plain HTTP to another machine, or a pin is
+ * given for a server without a certificate; for a directory, when it is missing or in use.
  */
 export function openDestination(destination: Destination, options: DestinationOptions): Receiver {
-  const { token, client, version, signal, clock, fsync } = options;
+  const { token, client, version, signal, clock, fsync, pin } = options;
   if (destination.kind === "directory") return new LocalReceiver(destination.path, { clock, fsync });
   const { url } = destination;
-  if (
-    token !== undefined && url.protocol === "http:" && !isLoopback(url.hostname) && !options.allowPlainHttp
-  ) {
-    throw usageError(
-      `send the token to ${url.host}`,
-      "plain HTTP would show it to everybody on the way",
-      "Use https://, a tunnel or a private network; in the latter two cases add --allow-plain-http",
-    );
+  refusePlainHttp(url, token, options.allowPlainHttp);
+  return new HttpReceiver(url, { token, client, version, signal, fetch: fetchFor(url, pin) });
+}
+
+/** @throws {FilesyncError} `usage` when a token would go over plain HTTP to another machine. */
+export function refusePlainHttp(url: URL, token: unknown, allowPlainHttp: boolean): void {
+  if (token === undefined || url.protocol !== "http:" || isLoopback(url.hostname) || allowPlainHttp) return;
+  throw usageError(
+    `send the token to ${url.host}`,
+    "plain HTTP would show it to everybody on the way",
+    "Use https://, a tunnel or a private network; in the latter two cases add --allow-plain-http",
+  );
+}
+
+/**
+ * How requests are made to a server: with a pin only to the one that it belongs to, and always by HTTP/1.1,
+ * because Deno uploads several times as fast by it as by HTTP/2, which it would choose over TLS.
+ *
+ * @throws {FilesyncError} `usage` when a pin is given for a server without a certificate.
+ */
+export function fetchFor(
+  url: URL,
+  pin: Pin | undefined,
+): ((request: Request) => Promise<Response>) | undefined {
+  if (url.protocol === "https:") {
+    if (pin !== undefined) return pinnedFetch(pin);
+    const client = Deno.createHttpClient({ http2: false });
+    return (request) => fetch(request, { client });
   }
-  return new HttpReceiver(url, { token, client, version, signal });
+  if (pin === undefined) return undefined;
+  throw usageError(
+    `trust ${url.host}`,
+    "a pin is that of a certificate, and plain HTTP has none",
+    `Use https://${url.host}, and start the server with --tls`,
+  );
 }
 
 /** Whether a host name means this machine. */

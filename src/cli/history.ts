@@ -8,7 +8,7 @@ import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { TreeIndex } from "../index/tree_index.ts";
 import type { HistoryQuery, HistoryRecord } from "../transport/receiver.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
-import { openDestination, parseDestination } from "./destination.ts";
+import { openDestination, parseDestination, SERVER_FLAGS, serverTrust } from "./destination.ts";
 import { jsonLine } from "./json_printer.ts";
 import { quotePath } from "./quote.ts";
 import { formatBytes, parseCount } from "./sizes.ts";
@@ -23,11 +23,7 @@ export const historyCommand: CommandBody = {
     { name: "number", short: "n", value: "N", default: "50", description: "Show at most N changes" },
     { name: "before", value: "SEQUENCE", description: "Only changes before that number" },
     TOKEN_FILE_FLAG,
-    {
-      name: "allow-plain-http",
-      env: "FILESYNC_ALLOW_PLAIN_HTTP",
-      description: "Send the token over plain HTTP to another machine",
-    },
+    ...SERVER_FLAGS,
   ],
   examples: [
     { command: "filesync history /srv/photos --under 2024", does: "Show the latest changes below 2024" },
@@ -66,7 +62,7 @@ async function readHistory(
   const receiver = openDestination(destination, {
     clock: context.clock,
     token: readToken(invocation, context),
-    allowPlainHttp: invocation.has("allow-plain-http"),
+    ...serverTrust(invocation),
     client: "",
     version: context.version,
     signal: context.signal,

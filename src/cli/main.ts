@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type ErrorCode, EXIT, FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
+import { type ErrorCode, EXIT, FilesyncError, nextStep, osCode, toFilesyncError } from "../core/errors.ts";
 import { type Command, type CommandEntry, type Context, GLOBAL_FLAGS, type Invocation } from "./command.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { jsonLine } from "./json_printer.ts";
@@ -61,6 +61,30 @@ export async function main(
     if (look.debug) context.stderr.write(stackOf(error));
     return code;
   }
+}
+
+/**
+ * Ends the process in our words when something fails that nobody waits for: else the runtime would show
+ * where in the program it was, and that only.
+ */
+export function explainStrays(args: readonly string[], context: Context): void {
+  const debug = args.includes("--debug") || context.environment("FILESYNC_DEBUG") === "1";
+  const explain = (error: unknown) => {
+    const fault = asFault("go on", error);
+    const code = exitCodeOf(fault.code);
+    context.stderr.write(args.includes("--json") ? jsonOf(fault, code, context) : textOf(fault, context));
+    if (debug) context.stderr.write(stackOf(error));
+    // What was written goes out first.
+    queueMicrotask(() => Deno.exit(code));
+  };
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    explain(event.reason);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    explain(event.error);
+  });
 }
 
 /** Answers what needs no command to run: help, the version, and no command at all. */
@@ -126,20 +150,16 @@ function asFault(operation: string, error: unknown): FilesyncError {
   });
 }
 
-function textOf({ message, hint }: FilesyncError, context: Context): string {
+function textOf(fault: FilesyncError, context: Context): string {
   const style = createStyle(context.colors);
-  return `${style.red("filesync:")} ${visible(message)}\n` +
-    (hint === undefined ? "" : `  ${style.dim(visible(hint))}\n`);
+  return `${style.red("filesync:")} ${visible(fault.message)}\n  ${style.dim(visible(nextStep(fault)))}\n`;
 }
 
-function jsonOf(
-  { code, message, hint, permanent }: FilesyncError,
-  exitCode: number,
-  context: Context,
-): string {
+function jsonOf(fault: FilesyncError, exitCode: number, context: Context): string {
+  const { code, message, permanent } = fault;
   return jsonLine(context.clock.now(), {
     type: "error",
-    ...{ code, message, hint, permanent, exitCode },
+    ...{ code, message, hint: nextStep(fault), permanent, exitCode },
   });
 }
 

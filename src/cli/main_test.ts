@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { fakeContext, statusCommand, watchCommand } from "../../tests/support/command_line.ts";
 import { type ErrorCode, EXIT, FilesyncError } from "../core/errors.ts";
 import type { Command, Context } from "./command.ts";
+import { TempDirectory } from "../../tests/support/temp.ts";
 import { exitCodeOf, main } from "./main.ts";
 
 async function run(args: string[], changes: Partial<Context> = {}, act: Command["run"] = statusCommand.run) {
@@ -127,4 +128,31 @@ Deno.test("main() reads the settings file of the user, or the one that is named"
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("explainStrays() shows no stack of what fails while nobody waits for it, but with --debug", async () => {
+  const script = `
+    import { explainStrays } from ${JSON.stringify(import.meta.resolve("./main.ts"))};
+    import { systemContext } from ${JSON.stringify(import.meta.resolve("./context.ts"))};
+    explainStrays(Deno.args, systemContext("1"));
+    if (Deno.args.includes("throw")) setTimeout(() => { throw new TypeError("stray") });
+    else Promise.reject(new TypeError("stray"));
+    setTimeout(() => {}, 20_000);`;
+  const stray = async (...args: string[]) => {
+    using temp = new TempDirectory();
+    const file = `${temp.path}/stray.ts`;
+    Deno.writeTextFileSync(file, script);
+    const config = fromFileUrl(import.meta.resolve("../../deno.json"));
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-check", "-A", "--config", config, file, ...args],
+    }).output();
+    return { code, err: new TextDecoder().decode(stderr) };
+  };
+  for (const args of [[], ["throw"], ["--json"]]) {
+    const { code, err } = await stray(...args);
+    assertEquals(code, EXIT.problems, err);
+    assert(err.includes("Cannot go on: stray") && err.includes("--debug"), err);
+    assert(!err.includes("    at "), err);
+  }
+  assert((await stray("--debug")).err.includes("    at "));
 });

@@ -79,6 +79,8 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
       if (!(job.quietly && event.type === "connection" && event.state === "online")) {
         tell(event, printer, state);
       }
+      // For `filesync why`: a reason to brake comes and goes with a notice, or with the next look.
+      state.index.setMeta("brake", pusher.brake ?? "");
     },
     ignore: [...job.ignore, ...patternsFor(source, [job.state, ...job.ownFiles])],
     allowMassDelete: job.allowMassDelete,

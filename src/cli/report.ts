@@ -127,6 +127,8 @@ export interface ListeningReport {
   directory: string;
   /** Shown when it was just made; never written to a log. */
   token?: string;
+  /** The pin of its certificate. */
+  pin?: string;
   /** What to type on the other machine; never written to a log. */
   watchCommand?: string;
   /** What stands in the tree. */

@@ -1,5 +1,6 @@
 /** Reports as lines of text, the same for a terminal, a pipe and a log. @module */
 import type { Action } from "../core/action.ts";
+import { nextStep } from "../core/errors.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
 import { quotePath, visible } from "./quote.ts";
 import type { ProgressReport, Report, ScannedReport, TotalsReport, VerifiedReport } from "./report.ts";
@@ -45,13 +46,13 @@ export function textOf(report: Exclude<Report, ProgressReport>, now: number): Re
       return report.dryRun ? { ...text, head: `would ${text.head}` } : text;
     }
     case "problem": {
-      const { path, message, hint, permanent } = report.problem;
+      const { path, message, permanent } = report.problem;
       const named = path === undefined || message.includes(JSON.stringify(path));
       return {
         tone: permanent ? "bad" : "warning",
         head: "problem:",
         body: named ? visible(message) : `${quotePath(path)}: ${visible(message)}`,
-        hint: sentence(hint, nextTry(report.retryAt, now)),
+        hint: sentence(nextStep(report.problem), nextTry(report.retryAt, now)),
       };
     }
     case "notice": {
@@ -79,13 +80,16 @@ export function textOf(report: Exclude<Report, ProgressReport>, now: number): Re
     case "totals":
       return ofTotals(report);
     case "listening": {
-      const { url, directory, indexed } = report;
-      const detail = indexed && `${count(indexed.files, "file")}, ${formatBytes(indexed.bytes)}`;
+      const { url, directory, indexed, pin } = report;
+      const detail = [
+        indexed && `${count(indexed.files, "file")}, ${formatBytes(indexed.bytes)}`,
+        pin && `certificate ${pin}`,
+      ].filter(Boolean).join(", ");
       return {
         tone: "good",
         head: "listening",
         body: `on ${visible(url)} for ${quotePath(directory)}`,
-        detail,
+        detail: detail || undefined,
       };
     }
     case "reload":

@@ -1,14 +1,19 @@
 /** `filesync serve`: take changes into a directory. @module */
-import { EXIT, toFilesyncError } from "../core/errors.ts";
+import { EXIT, type FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { STATE_DIRECTORY } from "../core/path.ts";
 import type { Action } from "../core/action.ts";
+import type { Clock } from "../core/clock.ts";
 import { createApp } from "../server/app.ts";
+import type { TokenSource } from "../server/bearer_guard.ts";
+import { type Certificate, readOrMakeCertificate } from "../server/certificate.ts";
 import { listen } from "../server/listen.ts";
-import { readOrMakeToken, type Token } from "../server/token_file.ts";
+import { followToken, readOrMakeToken } from "../server/token_file.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
+import { pinOf } from "../transport/pinned_fetch.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
 import { DEFAULT_PORT, isLoopback, NO_FSYNC_FLAG } from "./destination.ts";
+import { freeBytes } from "./doctor_check.ts";
 import { openPrinter } from "./printer.ts";
 import { onReload } from "./reload.ts";
 import type { Printer } from "./report.ts";
@@ -38,6 +43,23 @@ export const serveCommand: CommandBody = {
         `Keep the token in FILE, not in <dir>/.filesync/token; ${TOKEN_VARIABLE} can hold the token itself`,
     },
     {
+      name: "read-token-file",
+      value: "FILE",
+      env: "FILESYNC_READ_TOKEN_FILE",
+      description: "Also let in who has the token in FILE, for reading only; it is made when it is missing",
+    },
+    {
+      name: "read-only",
+      env: "FILESYNC_READ_ONLY",
+      description: "Let nobody change anything, whatever token they have",
+    },
+    {
+      name: "tls",
+      env: "FILESYNC_TLS",
+      description:
+        "Serve HTTPS; without --tls-cert with a certificate made here, which clients trust by its pin",
+    },
+    {
       name: "tls-cert",
       value: "FILE",
       env: "FILESYNC_TLS_CERT",
@@ -55,6 +77,10 @@ export const serveCommand: CommandBody = {
   examples: [
     { command: "filesync serve /srv/photos", does: "Take changes from this machine only" },
     { command: "filesync serve /srv/photos --listen 0.0.0.0:7433", does: "Take changes from every network" },
+    {
+      command: "filesync serve /srv/photos --tls -l 0.0.0.0:7433",
+      does: "The same over HTTPS, with a certificate of its own",
+    },
     { command: "filesync serve . --tls-cert cert.pem --tls-key key.pem -l 0.0.0.0:443", does: "Over HTTPS" },
   ],
   run: serve,
@@ -63,19 +89,36 @@ export const serveCommand: CommandBody = {
 async function serve(invocation: Invocation, context: Context): Promise<number> {
   const { clock, version, signal } = context;
   const { hostname, port } = parseListen(invocation.flag("listen")!);
-  let tls = readTls(invocation);
+  const givenTls = readTls(invocation);
   using printer = openPrinter(invocation, context);
   await using receiver = new LocalReceiver(invocation.arguments[0], {
     clock,
     fsync: !invocation.has("no-fsync"),
   });
   const directory = receiver.root.path;
-  const tokenPath = `${directory}/${STATE_DIRECTORY}/token`;
+  const state = `${directory}/${STATE_DIRECTORY}`;
+  let tls = givenTls ??
+    (invocation.has("tls") ? await readOrMakeCertificate(state, namesOf(hostname), clock) : undefined);
+  const tokenPath = `${state}/token`;
   let token = tokenFor(invocation, context, tokenPath);
   const app = createApp(receiver, {
     clock,
     version,
-    guard: { token: () => token.value, open: isLoopback(hostname) },
+    guard: {
+      token: () => token.now(),
+      readToken: readTokenFor(invocation, clock),
+      readOnly: invocation.has("read-only"),
+      open: isLoopback(hostname),
+    },
+    gauges() {
+      const { entries, bytes } = receiver.index.count();
+      return [
+        ["filesync_index_entries", "Entries of the tree that are known.", entries],
+        ["filesync_index_bytes", "Size of the files that are known.", bytes],
+        ["filesync_free_bytes", "Space left for the tree.", freeBytes(directory)],
+        ["filesync_sequence", "Changes of the tree so far.", receiver.index.sequence],
+      ];
+    },
     onBatch({ actions }, { before, results }, session) {
       let sequence = before;
       actions.forEach((action, i) => {
@@ -94,14 +137,26 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
       printer.report({ type: "notice", level: "warning", message, hint });
     },
   });
-  let listener = listen(app, { hostname, port, clock, tls });
+  const options = {
+    hostname,
+    clock,
+    onTrouble: ({ message, hint }: FilesyncError) =>
+      printer.report({ type: "notice", level: "warning", message, hint }),
+  };
+  let listener = listen(app, { ...options, port, tls });
+  const pin = tls && pinOf(tls.cert);
   const usedPort = Number(new URL(listener.url).port) || port;
   const listening = {
     type: "listening",
     url: listener.url,
     directory,
-    ...(token.isNew || invocation.has("json") ? { token: token.value } : {}),
-    ...(token.isNew ? { watchCommand: watchCommandFor(listener.url, hostname, token.value) } : {}),
+    ...(pin === undefined ? {} : { pin }),
+    ...(token.isNew
+      ? {
+        token: token.value,
+        watchCommand: watchCommandFor(listener.url, hostname, token.value, givenTls ? undefined : pin),
+      }
+      : {}),
   } as const;
   using _reload = onReload(context, printer, async () => {
     token = tokenFor(invocation, context, tokenPath);
@@ -111,7 +166,7 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
     Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...changed }).close();
     await listener.close();
     tls = changed;
-    listener = listen(app, { hostname, port: usedPort, clock, tls });
+    listener = listen(app, { ...options, port: usedPort, tls });
   });
   try {
     printer.report(listening);
@@ -149,18 +204,37 @@ function recordOf(action: Action, sequence: number, time: number): HistoryRecord
   };
 }
 
-function tokenFor(invocation: Invocation, context: Context, path: string): Token {
+/** The token, and what gives the one that holds later. */
+function tokenFor(invocation: Invocation, context: Context, path: string) {
   const value = context.environment(TOKEN_VARIABLE);
-  if (value && invocation.flag("token-file") === undefined) return { value, isNew: false };
-  return readOrMakeToken(invocation.flag("token-file") ?? path);
+  const named = invocation.flag("token-file");
+  if (value && named === undefined) return { value, isNew: false, now: () => value };
+  return { ...readOrMakeToken(named ?? path), now: followToken(named ?? path, context.clock) };
+}
+
+function readTokenFor(invocation: Invocation, clock: Clock): TokenSource | undefined {
+  const path = invocation.flag("read-token-file");
+  if (path === undefined) return undefined;
+  readOrMakeToken(path);
+  return followToken(path, clock);
+}
+
+/** By what this machine may be reached from outside, when it listens on `hostname`. */
+function namesOf(hostname: string): string[] {
+  const addresses = Deno.networkInterfaces()
+    .map(({ address }) => address.split("%")[0])
+    .filter((address) => !/^fe80:/i.test(address));
+  return [...new Set(["localhost", Deno.hostname(), ...addresses, hostname])]
+    .filter((name) => name !== "0.0.0.0" && name !== "::" && name !== "");
 }
 
 /** What to type on the other machine. */
-function watchCommandFor(url: string, hostname: string, token: string): string {
+function watchCommandFor(url: string, hostname: string, token: string, pin: string | undefined): string {
   const everywhere = hostname === "0.0.0.0" || hostname === "::";
   const address = everywhere ? url.replace(/\/\/(0\.0\.0\.0|\[::\])/, `//${Deno.hostname()}`) : url;
   const plain = address.startsWith("http:") && !isLoopback(hostname) ? " --allow-plain-http" : "";
-  return `FILESYNC_TOKEN=${token} filesync watch <dir> --to ${address}${plain}`;
+  const trust = pin === undefined ? "" : ` --tls-pin ${pin}`;
+  return `FILESYNC_TOKEN=${token} filesync watch <dir> --to ${address}${plain}${trust}`;
 }
 
 /** Understands `--listen`. */
@@ -177,7 +251,7 @@ export function parseListen(text: string): { hostname: string; port: number } {
   };
 }
 
-function readTls(invocation: Invocation): { cert: string; key: string } | undefined {
+function readTls(invocation: Invocation): Certificate | undefined {
   const cert = invocation.flag("tls-cert");
   const key = invocation.flag("tls-key");
   if (cert === undefined && key === undefined) return undefined;

@@ -97,7 +97,7 @@ Deno.test("serve makes a token at the first start, and shows it only then", asyn
   home.environment.FILESYNC_TOKEN = "of my own choice";
   await using third = new Served(home, directory, "-l", "127.0.0.1:0", "--json");
   const [listening] = jsonLines(await third.listening());
-  assertEquals([listening.token, "watchCommand" in listening], ["of my own choice", false]);
+  assertEquals(["token" in listening, "watchCommand" in listening], [false, false]);
 });
 
 Deno.test("serve asks everybody for the token when it listens on a network", async () => {

@@ -70,7 +70,8 @@ export function openStates(context: Context, directory: string | undefined): Kno
   });
 }
 
-function stateDirectories(home: string): string[] {
+/** The state directories in `home`. */
+export function stateDirectories(home: string): string[] {
   try {
     return [...Deno.readDirSync(home)].flatMap(({ name }) => {
       const path = join(home, name);

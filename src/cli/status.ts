@@ -1,5 +1,5 @@
 /** `filesync status`: what waits, and what has problems. @module */
-import { EXIT } from "../core/errors.ts";
+import { EXIT, nextStep } from "../core/errors.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
@@ -100,7 +100,7 @@ function textOf(report: StatusReport, context: Context): string {
   for (const problem of problems.slice(0, SHOWN)) {
     const nextTry = "nextTry" in problem ? inTime(problem.nextTry as number, now, "; next try ") : "";
     lines.push(`    ${quotePath(problem.path ?? "")}: ${visible(problem.message)}${nextTry}`);
-    if (problem.hint !== undefined) lines.push(`      ${style.dim(visible(problem.hint))}`);
+    lines.push(`      ${style.dim(visible(nextStep(problem)))}`);
   }
   if (problems.length > SHOWN) lines.push(`    and ${problems.length - SHOWN} more; see them with --json`);
   return `${lines.join("\n")}\n`;

@@ -3,7 +3,13 @@ import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { refuseNesting } from "../sync/pusher.ts";
 import type { ConflictPolicy } from "../sync/two_way/decide.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
-import { type Destination, destinationName, parseDestination } from "./destination.ts";
+import {
+  type Destination,
+  destinationName,
+  parseDestination,
+  SERVER_FLAGS,
+  serverTrust,
+} from "./destination.ts";
 import { mirror } from "./mirror.ts";
 import { absolute, realDirectory, realPathOf } from "./places.ts";
 import { openPrinter } from "./printer.ts";
@@ -81,11 +87,7 @@ export const syncCommand: CommandBody = {
       env: "FILESYNC_LIMIT",
       description: "Send at most SIZE a second, such as 10M",
     },
-    {
-      name: "allow-plain-http",
-      env: "FILESYNC_ALLOW_PLAIN_HTTP",
-      description: "Send the token over plain HTTP to another machine",
-    },
+    ...SERVER_FLAGS,
     { name: "dry-run", short: "n", description: "Print what would be done, and do nothing" },
     LOG_FLAG,
   ],
@@ -145,7 +147,7 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
     allowMassDelete: invocation.has("allow-mass-delete"),
     ...(invocation.settings.has("rebuild") ? { rebuild: invocation.has("rebuild") } : {}),
     token: readToken(invocation, context),
-    allowPlainHttp: invocation.has("allow-plain-http"),
+    trust: serverTrust(invocation),
     ...(limit === undefined ? {} : { limit: parseSize(limit, "--limit") }),
     log: invocation.flag("log"),
   };

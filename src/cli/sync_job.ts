@@ -1,7 +1,7 @@
 /** What `filesync sync` was asked to do. @module */
 import type { Retention } from "../versions/retention.ts";
 import type { ConflictPolicy } from "../sync/two_way/decide.ts";
-import type { Destination } from "./destination.ts";
+import type { Destination, ServerTrust } from "./destination.ts";
 
 /** What is synced, and how. */
 export interface SyncJob {
@@ -25,7 +25,7 @@ export interface SyncJob {
   /** Whether to make a backup anew that is gone; `undefined` when it depends. */
   rebuild?: boolean;
   token?: string;
-  allowPlainHttp: boolean;
+  trust: ServerTrust;
   /** Most bytes to send in a second. */
   limit?: number;
   log?: string;

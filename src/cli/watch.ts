@@ -9,6 +9,8 @@ import {
   NO_FSYNC_FLAG,
   openDestination,
   parseDestination,
+  SERVER_FLAGS,
+  serverTrust,
 } from "./destination.ts";
 import { openLiveCatalog } from "./live_catalog.ts";
 import { absolute, patternsFor, realDirectory } from "./places.ts";
@@ -53,11 +55,7 @@ export const watchCommand: CommandBody = {
       env: "FILESYNC_LIMIT",
       description: "Send at most SIZE a second, such as 10M",
     },
-    {
-      name: "allow-plain-http",
-      env: "FILESYNC_ALLOW_PLAIN_HTTP",
-      description: "Send the token over plain HTTP to another machine",
-    },
+    ...SERVER_FLAGS,
     {
       name: "allow-mass-delete",
       description: "Carry out removals even if the source is empty or more than 30 % of it is gone",
@@ -128,7 +126,7 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
     clock,
     fsync,
     token: token === undefined ? undefined : () => token,
-    allowPlainHttp: invocation.has("allow-plain-http"),
+    ...serverTrust(invocation),
     client: clientName(source, context),
     version: context.version,
     // What is under way when the user interrupts is finished, not cut.

@@ -1,7 +1,7 @@
 /** `filesync why`: why a path is, or is not, at the destination. @module */
 import { basename, dirname, join, resolve } from "@std/path";
-import { EXIT } from "../core/errors.ts";
-import { parsePath, type TreePath } from "../core/path.ts";
+import { EXIT, FilesyncError, nextStep } from "../core/errors.ts";
+import { isWithin, parsePath, type TreePath } from "../core/path.ts";
 import { IgnoreRules } from "../files/ignore_rules.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import { isUnchanged } from "../index/unchanged.ts";
@@ -26,10 +26,13 @@ interface Answer {
   type: "why";
   path: string;
   destination: string;
-  verdict: "in step" | "ignored" | "waiting" | "problem" | "not seen" | "gone";
+  verdict: "in step" | "ignored" | "waiting" | "problem" | "not seen" | "foreign" | "gone";
   reason: string;
   next?: string;
 }
+
+/** The next step where there is none to take. */
+const LOOKED_AT = "Wait: everything is looked at now and then, even without an event";
 
 function why(invocation: Invocation, context: Context): Promise<number> {
   const [text] = invocation.arguments;
@@ -38,7 +41,7 @@ function why(invocation: Invocation, context: Context): Promise<number> {
   for (const known of openStates(context, invocation.flag("state"))) {
     using _known = known;
     if (known.source === "" || !absolute.startsWith(`${known.source}/`)) continue;
-    answers.push(explain(known, parsePath(absolute.slice(known.source.length + 1)), context));
+    answers.push(explainText(known, absolute.slice(known.source.length + 1), context));
   }
   if (answers.length === 0) {
     throw usageError(
@@ -51,6 +54,26 @@ function why(invocation: Invocation, context: Context): Promise<number> {
     context.stdout.write(invocation.has("json") ? jsonLine(context.clock.now(), answer) : textOf(answer));
   }
   return Promise.resolve(answers.some(({ verdict }) => verdict === "problem") ? EXIT.problems : EXIT.done);
+}
+
+/** Explains a path that may not even be one. */
+function explainText(known: KnownState, text: string, context: Context): Answer {
+  try {
+    return explain(known, parsePath(text), context);
+  } catch (error) {
+    // What keeps us from looking keeps `filesync watch` from it, too.
+    if (!(error instanceof FilesyncError)) throw error;
+    const { source, destination } = known;
+    const path = join(source, text);
+    return {
+      type: "why",
+      path,
+      destination,
+      verdict: "problem",
+      reason: error.message,
+      next: nextStep(error),
+    };
+  }
 }
 
 function explain(
@@ -69,8 +92,11 @@ function explain(
   const now = clock.now();
   const start = running ? undefined : `Start it: filesync watch ${quotePath(source)} --to ${destination}`;
 
-  const problem = state.problems().find(({ problem }) => problem.path === path)?.problem;
-  if (problem !== undefined) return answer("problem", problem.message, problem.hint);
+  // Of a directory that cannot be read, all that is below it has the problem.
+  const problem = state.problems().map(({ problem }) => problem)
+    .filter((problem) => isWithin(path, problem.path as TreePath))
+    .sort((a, b) => b.path!.length - a.path!.length)[0];
+  if (problem !== undefined) return answer("problem", problem.message, nextStep(problem));
 
   const queued = state.queue.about(path);
   const failing = queued.find(({ error }) => error !== undefined);
@@ -79,7 +105,7 @@ function explain(
     const when = error!.permanent
       ? "it is tried again when the file changes"
       : `tried ${attempts} times, next try ${readyAt <= now ? "now" : `in ${formatDuration(readyAt - now)}`}`;
-    return answer("problem", `${error!.message}; ${when}`, error!.hint ?? start);
+    return answer("problem", `${error!.message}; ${when}`, error!.hint ?? start ?? nextStep(error!));
   }
   if (queued.length > 0) {
     const connection = JSON.parse(state.index.meta("connection") ?? "{}");
@@ -88,7 +114,10 @@ function explain(
         queued[0].action.type
       } waits in the queue of ${state.queue.size}`
       : `Its ${queued[0].action.type} waits in the queue of ${state.queue.size}`;
-    return answer("waiting", reason, start);
+    const wait = connection.state === "offline"
+      ? `It is sent when the receiver answers; see what is wrong with: filesync doctor --to ${destination}`
+      : "Wait: it is sent by itself";
+    return answer("waiting", reason, start ?? wait);
   }
 
   using root = TreeRoot.open(source);
@@ -103,16 +132,46 @@ function explain(
       `Change ${rule.file}`,
     );
   }
+  if (stat?.kind === "other") {
+    return answer(
+      "problem",
+      "It is a socket, a pipe or a device, and only files, directories and links are pushed",
+      "Exclude it in .filesyncignore",
+    );
+  }
+  if (stat === undefined && known === undefined && state.foreignWithin(path).length > 0) {
+    return answer(
+      "foreign",
+      "It stands at the destination, was not put there by filesync, and is left alone",
+      "To have it removed: filesync watch --delete",
+    );
+  }
+  const brake = state.index.meta("brake");
+  if (stat === undefined && known !== undefined && brake) {
+    return answer(
+      "problem",
+      `It was removed here, but removals are held back: ${brake}`,
+      nextStep({ code: "brake" }),
+    );
+  }
   if (stat === undefined) {
     return known === undefined
       ? answer("gone", "It does not exist, and nothing is known of it")
-      : answer("waiting", "It was removed, and that has not been noticed yet", start);
+      : answer("waiting", "It was removed, and that has not been noticed yet", start ?? LOOKED_AT);
   }
   if (known === undefined) {
-    return answer("not seen", "It has not been looked at yet, or is left out by --ignore", start);
+    return answer(
+      "not seen",
+      "It has not been looked at yet, or is left out by --ignore",
+      start ?? LOOKED_AT,
+    );
   }
   if (known.kind !== "directory" && !isUnchanged(known, stat)) {
-    return answer("waiting", "It changed since it was pushed, and that has not been noticed yet", start);
+    return answer(
+      "waiting",
+      "It changed since it was pushed, and that has not been noticed yet",
+      start ?? LOOKED_AT,
+    );
   }
   return answer("in step", `The receiver has it; last looked at ${formatDuration(now - known.lookedAt)} ago`);
 }

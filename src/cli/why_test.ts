@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Home, jsonLines } from "../../tests/support/run_command.ts";
 import { file, makeTree } from "../../tests/support/trees.ts";
 import { EXIT } from "../core/errors.ts";
@@ -109,7 +109,8 @@ Deno.test("why tells what waits, and for what", async () => {
   using state = new SourceState(test.state, context);
   state.index.setMeta("connection", JSON.stringify({ state: "offline", detail: "connection refused" }));
   const { verdict, reason, next } = await test.why("a.txt");
-  assertEquals([verdict, next], ["waiting", undefined]);
+  assertEquals(verdict, "waiting");
+  assertMatch(next!, /filesync doctor --to .*\/destination$/);
   assertEquals(reason, "The receiver is out of reach (connection refused); remove waits in the queue of 1");
 });
 
@@ -138,6 +139,7 @@ Deno.test("why tells what went wrong, and when it is tried again", async () => {
     code: EXIT.problems,
     verdict: "problem",
     reason: "Cannot read it: no",
+    next: "Give the user that runs filesync access to it",
   });
 });
 
@@ -159,4 +161,53 @@ Deno.test("why refuses a path that nobody watches", async () => {
       /it lies in no directory that is watched from here\n {2}See the watched directories with/,
     );
   }
+});
+
+Deno.test("why tells of a directory that cannot be read what it tells of all below it", async () => {
+  using test = await Case.pushed();
+  {
+    using state = new SourceState(test.state, test.home.context());
+    const problem = {
+      code: "permission" as const,
+      path: "d",
+      message: 'Cannot list "d": no',
+      permanent: false,
+    };
+    state.addProblem(problem, 1);
+  }
+  const { code, verdict, reason } = await test.why("d/open");
+  assertEquals([code, verdict, reason], [EXIT.problems, "problem", 'Cannot list "d": no']);
+  assertEquals((await test.why("a.txt")).verdict, "in step");
+});
+
+Deno.test("why tells what can never be pushed: names, kinds and what is ours", async () => {
+  using test = await Case.pushed();
+  const problem = async (path: string) => {
+    const { code, verdict, reason, next } = await test.why(path);
+    assertEquals([code, verdict], [EXIT.problems, "problem"], path);
+    assert(next !== undefined && next !== "", path);
+    return reason;
+  };
+  assertMatch(await problem(".filesync/token"), /reserved for the program's own state/);
+  assertMatch(await problem("x".repeat(300)), /longer than 255 bytes/);
+  assertMatch(await problem("bad\ufffdname"), /not valid Unicode/);
+  if (Deno.build.os === "windows") return;
+  await new Deno.Command("mkfifo", { args: [`${test.source}/pipe`] }).output();
+  assertMatch(await problem("pipe"), /a socket, a pipe or a device/);
+});
+
+Deno.test("why tells of what stands at the destination only, and of removals that are held back", async () => {
+  using test = await Case.pushed();
+  {
+    using state = new SourceState(test.state, test.home.context());
+    state.setForeign(["theirs" as TreePath]);
+    state.index.setMeta("brake", "the source is empty");
+  }
+  const foreign = await test.why("theirs");
+  assertEquals([foreign.code, foreign.verdict], [EXIT.done, "foreign"]);
+  assertMatch(foreign.next!, /--delete/);
+  Deno.removeSync(`${test.source}/a.txt`);
+  const braked = await test.why("a.txt");
+  assertEquals(braked.reason, "It was removed here, but removals are held back: the source is empty");
+  assertMatch(braked.next!, /--allow-mass-delete/);
 });

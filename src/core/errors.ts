@@ -33,6 +33,7 @@ export type ErrorCode =
   | "not-found"
   | "permission"
   | "read-only"
+  | "timeout"
   | "too-large"
   | "too-many"
   | "unauthorized"
@@ -90,6 +91,43 @@ export class PathError extends FilesyncError {
       permanent: true,
     });
   }
+}
+
+/** What a user can do about an error that names no step of its own. */
+const NEXT_STEPS: Readonly<Record<ErrorCode, string>> = {
+  "bad-path": "Rename it, or exclude it in .filesyncignore",
+  "bad-range": "Ask for a part that the file has",
+  "bad-request": "Use the same version of filesync on both sides",
+  brake: "Look at what would be removed with --dry-run; --allow-mass-delete lets it happen",
+  conflict: "Look at what stands there; when it has changed it is tried again",
+  "content-missing": "Nothing: the content is sent again by itself",
+  "digest-mismatch": "Nothing: it is sent again; if it goes on, check the memory and disks of both machines",
+  "disk-full": "Free some space; it will be tried again",
+  "exists-unknown": "Move away what was not put there by filesync, or take it over with --delete",
+  indexing: "Nothing: it goes on when the files have been read",
+  internal: "Run it again with --debug, and report what it prints",
+  io: "Run filesync doctor; if it goes on, check the disk",
+  locked: "Stop the other process, or wait for it",
+  "not-found": "Check the path",
+  permission: "Give the user that runs filesync access to it",
+  "read-only": "Make it writable, or use a token that allows changes",
+  timeout: "Nothing: it will be tried again; a slow line can be spared with --limit",
+  "too-large": "Send it in smaller parts",
+  "too-many": "Wait: it will be tried again",
+  unauthorized: "Take the token that `filesync serve` printed, and give it as --token-file or FILESYNC_TOKEN",
+  unreachable: "Run filesync doctor --to with the same address",
+  unsupported: "Exclude it in .filesyncignore",
+  upgrade: "Use the same version of filesync on both sides",
+  usage: "See what can be given with --help",
+};
+
+/** All codes there are. */
+export const ERROR_CODES = Object.keys(NEXT_STEPS) as ErrorCode[];
+
+/** What the user can do next: what the error or problem says itself, or what is usual for its code. */
+export function nextStep({ code, hint }: { code: ErrorCode; hint?: string }): string {
+  // Of another version there may be codes that this one does not know.
+  return hint ?? NEXT_STEPS[code] ?? NEXT_STEPS.internal;
 }
 
 const OS_CODES: Record<string, [ErrorCode, string, string?]> = {

@@ -1,7 +1,15 @@
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import fs from "node:fs";
 import { TempDirectory } from "../../tests/support/temp.ts";
-import { FilesyncError, osCode, PathError, toFilesyncError } from "./errors.ts";
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  FilesyncError,
+  nextStep,
+  osCode,
+  PathError,
+  toFilesyncError,
+} from "./errors.ts";
 
 Deno.test("FilesyncError says what could not be done, and why", () => {
   const cause = new Error("x");
@@ -87,4 +95,38 @@ Deno.test("toFilesyncError() passes its own on, and says of others what they say
   assertEquals(osCode("text"), undefined);
   const full = Object.assign(new Error("x"), { code: "ENOSPC" });
   assertEquals(toFilesyncError("write", full).code, "disk-full");
+});
+
+Deno.test("nextStep() knows a step for every code, and gives an error's own first", () => {
+  assert(ERROR_CODES.length >= 24);
+  for (const code of ERROR_CODES) {
+    assertMatch(nextStep({ code }), /^[A-Z`].{10,}[^.]$/, code);
+    assertEquals(nextStep({ code, hint: "Do this" }), "Do this");
+  }
+  assertMatch(nextStep({ code: "of the future" as ErrorCode }), /--debug/);
+});
+
+Deno.test("every error that is thrown anywhere says what, why and what to do: in the words of the source", async () => {
+  const root = new URL("../", import.meta.url);
+  let sites = 0;
+  const files = async function* (directory: URL): AsyncGenerator<URL> {
+    for await (const { name, isDirectory } of Deno.readDir(directory)) {
+      if (isDirectory) yield* files(new URL(`${name}/`, directory));
+      else if (name.endsWith(".ts") && !name.endsWith("_test.ts")) yield new URL(name, directory);
+    }
+  };
+  for await (const file of files(root)) {
+    const source = await Deno.readTextFile(file);
+    for (const [, details] of source.matchAll(/new FilesyncError\(\{([^]*?)\n\s*\}\)/g)) {
+      sites++;
+      if (details.includes("...")) continue;
+      for (const field of ["code", "operation", "reason"]) {
+        assertMatch(details, new RegExp(`\\b${field}\\b`), `${file.pathname}: ${details}`);
+      }
+      for (const [, text] of details.matchAll(/(?:operation|reason|hint): "([^"]*)"/g)) {
+        assert(!text.endsWith("."), `no full stop at the end: ${text}`);
+      }
+    }
+  }
+  assert(sites > 50, String(sites));
 });

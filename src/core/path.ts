@@ -21,6 +21,12 @@ export const STATE_DIRECTORY = ".filesync";
 /** Most bytes of UTF-8 in a whole path. Beyond it no tool of the system could name the file in one call. */
 export const MAX_PATH_BYTES = 32_768;
 
+/**
+ * Most names in a path. Each directory on the way is opened, made, recorded and saved: were there no limit,
+ * one request could have 16,000 of them made, and keep everybody else waiting for minutes.
+ */
+export const MAX_PATH_DEPTH = 500;
+
 /** Most bytes of UTF-8 in one name: `NAME_MAX` of Linux, and of nearly every file system. */
 export const MAX_NAME_BYTES = 255;
 
@@ -46,10 +52,22 @@ export function pathFault(text: string): string | undefined {
   if (encoder.encode(text).length > MAX_PATH_BYTES) {
     return `the path is longer than ${MAX_PATH_BYTES} bytes`;
   }
-  for (const name of text.split("/")) {
+  const names = text.split("/");
+  if (names.length > MAX_PATH_DEPTH) return `the path is more than ${MAX_PATH_DEPTH} directories deep`;
+  for (const name of names) {
     const reason = nameFault(name);
     if (reason !== undefined) return reason;
   }
+}
+
+/** A path of fewer characters can be neither too long nor too deep, as long as its names are none. */
+const SURELY_SHORT = 2 * MAX_PATH_DEPTH;
+
+/** Why `name`, which stands in `directory`, makes no path inside a tree, or `undefined` when it does. */
+export function childFault(directory: TreePath, name: string): string | undefined {
+  const fault = nameFault(name);
+  if (fault !== undefined || directory.length + name.length < SURELY_SHORT - 1) return fault;
+  return pathFault(childOf(directory, name));
 }
 
 /** Why `name` cannot be one segment of a path, or `undefined` when it can. */
@@ -61,8 +79,7 @@ export function nameFault(name: string): string | undefined {
   if (!name.isWellFormed() || name.includes("\uFFFD")) {
     return "the name is not valid Unicode";
   }
-  // Case-folded, because on a case-insensitive file system `.FileSync` is the same directory.
-  if (name.toLowerCase() === STATE_DIRECTORY) {
+  if (meansState(name)) {
     return `"${STATE_DIRECTORY}" is reserved for the program's own state`;
   }
   // A UTF-16 code unit is at most three bytes of UTF-8.
@@ -74,6 +91,33 @@ export function nameFault(name: string): string | undefined {
 /** One spelling for all that a file system without regard to case and Unicode form takes for the same path. */
 export function foldPath(path: TreePath): string {
   return path.normalize("NFC").toLowerCase().normalize("NFC");
+}
+
+/** What some file system takes for {@linkcode STATE_DIRECTORY}, once it is folded. */
+const STATE_SPELLING = /^\.filesync[. ]*(:|$)|^filesy~\d+$/i;
+
+/** Characters that the file system of macOS passes over in comparing names; list of git's `utf8.c`. */
+const PASSED_OVER = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
+
+/**
+ * Whether some file system takes `name` for {@linkcode STATE_DIRECTORY}: it may not tell cases, widths and
+ * ligatures apart (macOS, casefold), pass over some characters (macOS), drop dots and spaces at the end,
+ * take `:…` for a stream and know short names (Windows).
+ */
+function meansState(name: string): boolean {
+  if (STATE_SPELLING.test(name)) return true;
+  return /[^\0-\x7f]/.test(name) && STATE_SPELLING.test(name.replace(PASSED_OVER, "").normalize("NFKC"));
+}
+
+/** Names of devices, which Windows knows in every directory and with every extension. */
+const DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])[ .]*(\.|:|$)/i;
+
+/** Why Windows would take `name`, which {@linkcode nameFault} has passed, for something else; `undefined` when it would not. */
+export function windowsNameFault(name: string): string | undefined {
+  const character = /[<>:"|?*\\\0-\x1f]/.exec(name)?.[0];
+  if (character !== undefined) return `Windows allows no ${JSON.stringify(character)} in a name`;
+  if (/[. ]$/.test(name)) return "Windows allows no dot or space at the end of a name";
+  if (DEVICE.test(name)) return "Windows takes the name for a device";
 }
 
 /** The directory that holds `path`; {@linkcode ROOT} for a name at the top. */

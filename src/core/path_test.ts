@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { PathError } from "./errors.ts";
 import {
   areRelated,
+  childFault,
   childOf,
   comesBefore,
   isWithin,
@@ -14,6 +15,8 @@ import {
   rangeBelow,
   rebase,
   ROOT,
+  type TreePath,
+  windowsNameFault,
 } from "./path.ts";
 
 const REFUSED: Record<string, string> = {
@@ -33,12 +36,22 @@ const REFUSED: Record<string, string> = {
   ".filesync/token": "reserved",
   ".FileSync/token": "reserved",
   "deep/.filesync/x": "reserved",
+  ".filesync.": "reserved",
+  ".filesync. . /x": "reserved",
+  ".FILESYNC::$INDEX_ALLOCATION": "reserved",
+  "FILESY~1/token": "reserved",
+  ".\uff46\uff29lesync/x": "reserved",
+  "\uff0efilesync": "reserved",
+  ".\ufb01lesync": "reserved",
+  ".file\u200csync": "reserved",
+  "\ufeff.filesync": "reserved",
   "\uD800": "Unicode",
   "a/\uDC00b": "Unicode",
   "bad\uFFFDname": "Unicode",
   ["x".repeat(256)]: "255 bytes",
   ["ä".repeat(128)]: "255 bytes",
   ["a/".repeat(20_000) + "a"]: "32768 bytes",
+  ["a/".repeat(500) + "a"]: "500 directories deep",
 };
 
 for (const [text, why] of Object.entries(REFUSED)) {
@@ -152,4 +165,57 @@ Deno.test("comesBefore() is the order of the UTF-8 bytes", () => {
     unit: fc.constantFrom("a", "é", "\uD7FF", "\uE000", "\uFFFF", "\u{10000}", "\u{1F600}", "/"),
   });
   fc.assert(fc.property(text, text, (a, b) => assertEquals(comesBefore(a, b), byBytes(a, b))));
+});
+
+Deno.test("parsePath() takes names that only look like those of the state", () => {
+  const names = [
+    ".filesyncignore",
+    ".filesync2",
+    "filesync",
+    ".file sync",
+    "a.filesync",
+    "filesy",
+    "filesy~a",
+    ".f",
+  ];
+  for (const name of names) assertEquals(parsePath(name), name);
+});
+
+Deno.test("windowsNameFault() refuses what Windows takes for something else, and nothing more", () => {
+  const bad = [
+    "a\\b",
+    "..\\..\\x",
+    "C:",
+    "a:b",
+    "a?",
+    "a*",
+    "a<",
+    'a"',
+    "a|b",
+    "a\u0001",
+    "a.",
+    "a ",
+    "... ",
+    "con",
+  ]
+    .concat("NUL", "nul.txt", "Aux .x", "COM1", "lpt9.log", "com\u00b9", "CONIN$", "prn");
+  for (const name of bad) assert(windowsNameFault(name) !== undefined, name);
+  for (
+    const name of ["a", "a.b", "console", "com", "com10", "nullify", "a b", " a", ".a", "ä", "auxiliary.c"]
+  ) {
+    assertEquals(windowsNameFault(name), undefined, name);
+  }
+});
+
+Deno.test("childFault() finds what parsePath() would, in any directory", () => {
+  for (const directory of ["", "a", "d/".repeat(498) + "d", "d/".repeat(499) + "d", "x".repeat(255)]) {
+    for (const name of ["a", "..", ".filesync", "x".repeat(255), "x".repeat(256)]) {
+      const path = directory === "" ? name : `${directory}/${name}`;
+      assertEquals(
+        childFault(directory as TreePath, name) === undefined,
+        pathFault(path) === undefined,
+        path,
+      );
+    }
+  }
 });

@@ -7,8 +7,8 @@
  */
 import fs from "node:fs";
 import { permissionBits } from "../core/entry.ts";
-import { FilesyncError, osCode } from "../core/errors.ts";
-import { ROOT, type TreePath } from "../core/path.ts";
+import { FilesyncError, osCode, PathError } from "../core/errors.ts";
+import { nameOf, ROOT, type TreePath, windowsNameFault } from "../core/path.ts";
 import { type Directories, Obstacle, stepTowards } from "./directories.ts";
 import type { Directory } from "./directory.ts";
 import { type OpenFile, openFile } from "./open_file.ts";
@@ -22,15 +22,21 @@ const { O_RDONLY, O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constan
 /** Looks at every directory on the way, each time. */
 export class CheckedDirectories implements Directories {
   readonly #top: string;
+  readonly #os: typeof Deno.build.os;
 
-  /** @param top The real path of the root of the tree. */
-  constructor(top: string) {
+  /**
+   * @param top The real path of the root of the tree.
+   * @param os Whose rules for names hold.
+   */
+  constructor(top: string, os = Deno.build.os) {
     this.#top = top;
+    this.#os = os;
   }
 
   reach(directory: TreePath): PathDirectory {
     for (let at = ROOT; at !== directory;) {
       at = stepTowards(directory, at);
+      this.#requireName(nameOf(at));
       let info: Deno.FileInfo;
       try {
         info = Deno.lstatSync(`${this.#top}/${at}`);
@@ -43,7 +49,14 @@ export class CheckedDirectories implements Directories {
       if (!info.isDirectory) throw new Obstacle(info.isSymlink ? "ELOOP" : "ENOTDIR", at);
     }
     const native = directory === ROOT ? this.#top : `${this.#top}/${directory}`;
-    return new PathDirectory(native, () => void this.reach(directory));
+    return new PathDirectory(native, (name) => this.#requireName(name), () => void this.reach(directory));
+  }
+
+  /** Refuses a name that would lead elsewhere: to Windows `..\\..\\x` is no name, but a path. */
+  #requireName(name: string): void {
+    if (this.#os !== "windows" || name === ".") return;
+    const fault = windowsNameFault(name);
+    if (fault !== undefined) throw new PathError(name, fault);
   }
 
   forget(): void {}
@@ -53,15 +66,21 @@ export class CheckedDirectories implements Directories {
 
 class PathDirectory implements Directory {
   readonly #native: string;
+  readonly #requireName: (name: string) => void;
   readonly #lookAgain: () => void;
 
-  /** @param lookAgain Throws when `native` is no directory inside the tree any more. */
-  constructor(native: string, lookAgain: () => void) {
+  /**
+   * @param requireName Throws when a name would lead elsewhere.
+   * @param lookAgain Throws when `native` is no directory inside the tree any more.
+   */
+  constructor(native: string, requireName: (name: string) => void, lookAgain: () => void) {
     this.#native = native;
+    this.#requireName = requireName;
     this.#lookAgain = lookAgain;
   }
 
   nativePath(name: string): string {
+    this.#requireName(name);
     return `${this.#native}/${name}`;
   }
 

@@ -32,6 +32,12 @@ const STATX_BASIC_STATS = 0x7ff;
 const SYNC_FILE_RANGE_WRITE = 2;
 const FALLOC_FL_KEEP_SIZE = 1;
 
+const AF_INET = 2;
+const AF_INET6 = 10;
+/** Bytes of a `sockaddr_in6`, the longer of the two. */
+const SOCKADDR_BYTES = 28;
+const SHUT_RDWR = 2;
+
 const { EINTR, EIO, ENOENT } = os.constants.errno;
 /** Names of errors by number. Where two names share one, the first is the usual one. */
 const CODES = new Map(Object.entries(os.constants.errno).reverse().map(([name, number]) => [number, name]));
@@ -81,6 +87,8 @@ const CALLS = {
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
   futimens: { parameters: ["i32", "buffer"], result: "i32" },
   getdents64: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i32" },
   mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
@@ -90,6 +98,7 @@ const CALLS = {
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
   readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i32" },
   renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   strerror: { parameters: ["i32"], result: "pointer" },
   sync_file_rangeAside: {
@@ -153,6 +162,30 @@ class TextBuffer {
 
 /** Most bytes of one `read` or `write`; the kernel's own limit is a little less than 2 GiB. */
 const MOST_AT_ONCE = 1 << 30;
+
+/** One end of a connection. */
+export interface SocketAddress {
+  /** In the form of `URL.hostname`, without brackets. */
+  address: string;
+  port: number;
+}
+
+/** An open connection over IP. */
+export interface Connection {
+  descriptor: number;
+  peer: SocketAddress;
+  localPort: number;
+}
+
+/** What `struct sockaddr` tells; `undefined` for other families than the two of IP. */
+function toSocketAddress(bytes: Uint8Array): SocketAddress | undefined {
+  const port = bytes[2] << 8 | bytes[3];
+  const family = bytes[0] | bytes[1] << 8;
+  if (family === AF_INET) return { address: bytes.subarray(4, 8).join("."), port };
+  if (family !== AF_INET6) return undefined;
+  const groups = Array.from({ length: 8 }, (_, i) => (bytes[8 + 2 * i] << 8 | bytes[9 + 2 * i]).toString(16));
+  return { address: new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1), port };
+}
 
 /** What `getdents64` fills at once; the C library's own `readdir` takes as much. */
 const LIST_BYTES = 32 << 10;
@@ -428,6 +461,22 @@ export class Libc {
       this.#do(() => this.#calls.syncfs(descriptor));
       throw this.#lost();
     }
+  }
+
+  /** Both ends of a connection over IP; `undefined` for any other descriptor. */
+  connectionOf(descriptor: number): Connection | undefined {
+    const address = new Uint8Array(SOCKADDR_BYTES);
+    const length = Uint32Array.of(SOCKADDR_BYTES);
+    if (this.#calls.getpeername(descriptor, address, length) < 0) return undefined;
+    const peer = toSocketAddress(address);
+    length[0] = SOCKADDR_BYTES;
+    if (peer === undefined || this.#calls.getsockname(descriptor, address, length) < 0) return undefined;
+    return { descriptor, peer, localPort: toSocketAddress(address)!.port };
+  }
+
+  /** Ends a connection both ways: whoever reads from it meets its end. Does nothing to any other descriptor. */
+  endConnection(descriptor: number): void {
+    this.#calls.shutdown(descriptor, SHUT_RDWR);
   }
 
   /**

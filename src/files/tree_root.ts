@@ -19,7 +19,7 @@ import { TEMP_DIRECTORY, TempDirectory } from "./temp_file.ts";
 
 export type { Anchor } from "./anchor.ts";
 export type { OpenFile } from "./open_file.ts";
-export type { Listed } from "./stat.ts";
+export type { Listed, Stat } from "./stat.ts";
 export type { TempFile } from "./temp_file.ts";
 
 /** How a tree is held: by open directories, or by paths that are checked each time. */

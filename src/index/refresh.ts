@@ -11,7 +11,7 @@ import { describeBytes, type FileContent, SMALL_FILE_BYTES } from "../chunking/d
 import type { Clock } from "../core/clock.ts";
 import { type Entry, sameEntry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
-import { childOf, nameFault, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import { childFault, childOf, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
 import type { Stat } from "../files/stat.ts";
 import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
@@ -133,7 +133,7 @@ export async function refresh(
     const known = new Map(children.map((entry) => [entry.path, entry]));
     for (const { name, stat } of listed) {
       if (name === STATE_DIRECTORY) continue;
-      const fault = nameFault(name);
+      const fault = childFault(directory, name);
       const path = childOf(directory, name);
       if (fault !== undefined) {
         result.problems.push(problemOf(new PathError(path, fault), path));

@@ -5,7 +5,6 @@
  * @module
  */
 import { Hono } from "hono";
-import { secureHeaders } from "hono/secure-headers";
 import type { Clock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { SESSION_HEADER } from "../core/wire.ts";
@@ -16,7 +15,9 @@ import { deltaRoutes } from "./delta_routes.ts";
 import { entryRoutes } from "./entry_routes.ts";
 import { problemResponse } from "./problem_document.ts";
 import { pullRoutes } from "./pull_routes.ts";
+import { securityHeaders } from "./security_headers.ts";
 import { sessionRoutes } from "./session_routes.ts";
+import { type Gauge, Metrics, METRICS_TYPE } from "./metrics.ts";
 import { type Session, Sessions } from "./sessions.ts";
 import { treeRoutes } from "./tree_routes.ts";
 
@@ -28,6 +29,8 @@ export interface AppOptions {
   version: string;
   /** Told of every batch that was applied. */
   onBatch?: (batch: Batch, result: BatchResult, session: Session | undefined) => void;
+  /** Values of now for `/metrics`, by their names. */
+  gauges?: () => Iterable<Gauge>;
   /** Told of failures that are no fault of the request. */
   onFailure?: (error: unknown) => void;
 }
@@ -43,21 +46,31 @@ export interface RouteContext extends AppOptions {
 /** The application that serves `receiver`. */
 export function createApp(receiver: Receiver, options: AppOptions): Hono {
   const sessions = new Sessions(options.clock);
+  const metrics = new Metrics(options.version);
   const context: RouteContext = {
     ...options,
     receiver,
     sessions,
     async apply(batch, sessionId) {
       const result = await receiver.apply(batch);
+      metrics.countBatch(batch, result);
       options.onBatch?.(batch, result, sessions.heard(sessionId));
       return result;
     },
   };
   const app = new Hono();
-  // Strict transport security would hold for all ports of the host, and what else is served there.
-  app.use(secureHeaders({ strictTransportSecurity: false }));
+  app.use(metrics.middleware(options.clock, () => app.routes));
+  app.use(securityHeaders());
   app.get("/healthz", (c) => c.json({ status: "ok", version: options.version }));
-  app.use("/v1/*", bearerGuard(options.guard));
+  const guard = bearerGuard(options.guard, options.clock);
+  app.get("/metrics", guard, (c) => {
+    const gauges = [
+      ["filesync_sessions", "Clients heard of in the last hour.", sessions.count()],
+      ...options.gauges?.() ?? [],
+    ] as const;
+    return c.body(metrics.text(gauges), 200, { "content-type": METRICS_TYPE });
+  });
+  app.use("/v1/*", guard);
   app.use("/v1/*", async function hearClient(c, next) {
     sessions.heard(c.req.header(SESSION_HEADER));
     await next();

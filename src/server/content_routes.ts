@@ -29,14 +29,14 @@ export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
     answer: (frames: Frame[]) => Promise<object>,
     lend?: LentMemory["take"],
   ) => {
-    const frames = await readFrames(c, lend);
+    const frames = await readFrames(c, clock, lend);
     const began = clock.now();
     const body = await answer(frames);
     c.header(TIMING_HEADER, `work;dur=${clock.now() - began}`);
     return c.json(body);
   };
 
-  app.post("/check", limitBody(MAX_FRAMED_BYTES), (c) =>
+  app.post("/check", limitBody(MAX_FRAMED_BYTES, clock), (c) =>
     withFrames(c, async (frames) => {
       const offers = frames.map(({ header, content }): ContentOffer => {
         const { digest, size, chunked } = parseWire(offerHeaderSchema, header, "an offer");
@@ -46,7 +46,7 @@ export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
       return { needs: needs.map((need) => typeof need === "string" ? need : toRanges(need)) };
     }));
 
-  app.post("/chunks", limitBody(MAX_FRAMED_BYTES), (c) =>
+  app.post("/chunks", limitBody(MAX_FRAMED_BYTES, clock), (c) =>
     withFrames(c, async (frames) => {
       const chunks = frames.map(({ header, content }): Chunk => ({
         digest: parseWire(contentHeaderSchema, header, "a chunk").digest,
@@ -56,7 +56,7 @@ export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
       return { staged: chunks.length };
     }));
 
-  app.post("/runs", limitBody(MAX_FRAMED_BYTES), async (c) => {
+  app.post("/runs", limitBody(MAX_FRAMED_BYTES, clock), async (c) => {
     // The receiver has written them when it answers, and looks at them no more.
     using lent = memory.lend();
     return await withFrames(c, async (frames) => {
@@ -69,13 +69,13 @@ export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
     }, lent.take);
   });
 
-  app.put("/chunks/:digest", limitBody(MAX_FRAMED_BYTES), async (c) => {
+  app.put("/chunks/:digest", limitBody(MAX_FRAMED_BYTES, clock), async (c) => {
     const digest = parseDigest(c.req.param("digest"));
-    await receiver.stage([{ digest, data: await readBody(c) }]);
+    await receiver.stage([{ digest, data: await readBody(c, clock) }]);
     return c.json({ staged: 1 });
   });
 
-  app.post("/batch", limitBody(MAX_FRAMED_BYTES), (c) =>
+  app.post("/batch", limitBody(MAX_FRAMED_BYTES, clock), (c) =>
     withFrames(c, async ([first, ...rest]) => {
       const { key, actions } = parseWire(batchHeaderSchema, first?.header, "the batch");
       const contents = new Map<Digest, Uint8Array<ArrayBuffer>>();

@@ -8,18 +8,18 @@ import { framed, held } from "./held_frames.ts";
 import { checked } from "./json_body.ts";
 import { limitBody, MAX_FRAMED_BYTES, MAX_JSON_BYTES, readFrames } from "./request_body.ts";
 
-export function deltaRoutes({ receiver }: RouteContext): Hono {
+export function deltaRoutes({ receiver, clock }: RouteContext): Hono {
   const app = new Hono();
 
-  app.post("/signatures", limitBody(MAX_FRAMED_BYTES), async (c) => {
-    const requests = (await readFrames(c)).map(({ header, content }): SignatureRequest => ({
+  app.post("/signatures", limitBody(MAX_FRAMED_BYTES, clock), async (c) => {
+    const requests = (await readFrames(c, clock)).map(({ header, content }): SignatureRequest => ({
       ...parseWire(signatureHeaderSchema, header, "a request for signatures"),
       ranges: unpackRanges(content),
     }));
     return framed(c, (await receiver.signatures(requests)).map(held));
   });
 
-  app.post("/manifests", limitBody(MAX_JSON_BYTES), checked("json", manifestSchema), async (c) => {
+  app.post("/manifests", limitBody(MAX_JSON_BYTES, clock), checked("json", manifestSchema), async (c) => {
     const asked = c.req.valid("json");
     if ("groups" in asked) return framed(c, [held(await receiver.groupChunks(asked.digest, asked.groups))]);
     const { groups, ...of } = await receiver.manifestGroups(asked) ?? {};

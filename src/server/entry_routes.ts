@@ -46,7 +46,12 @@ export function entryRoutes(context: RouteContext): Hono {
     const promised = digestOf(c.req.header("repr-digest") ?? c.req.header("content-digest"));
     const { chunking } = await receiver.open();
     const length = Number(c.req.header("content-length") ?? 0);
-    const { digest, size } = await stageStream(receiver, bodyPieces(c), chunkingByName(chunking), length);
+    const { digest, size } = await stageStream(
+      receiver,
+      bodyPieces(c, clock),
+      chunkingByName(chunking),
+      length,
+    );
     if (promised !== undefined && promised !== digest) {
       throw new FilesyncError({
         code: "digest-mismatch",
@@ -73,9 +78,9 @@ export function entryRoutes(context: RouteContext): Hono {
     return c.json({ sequence: await applyOne(context, { type: "remove", path }, session(c)) });
   });
 
-  app.put("/directories/*", limitBody(MAX_JSON_BYTES), async (c) => {
+  app.put("/directories/*", limitBody(MAX_JSON_BYTES, clock), async (c) => {
     const path = pathOf(c, "directories");
-    const text = new TextDecoder().decode(await readBody(c));
+    const text = new TextDecoder().decode(await readBody(c, clock));
     const given = text === "" ? {} : parseWire(attributes, jsonOf(text), "the body");
     const action = parseWire(actionSchema, {
       type: "directory",
@@ -86,7 +91,7 @@ export function entryRoutes(context: RouteContext): Hono {
     return c.json({ sequence: await applyOne(context, action, session(c)) });
   });
 
-  app.put("/links/*", limitBody(MAX_JSON_BYTES), checked("json", linkBody), async (c) => {
+  app.put("/links/*", limitBody(MAX_JSON_BYTES, clock), checked("json", linkBody), async (c) => {
     const { target, mtime = clock.now() } = c.req.valid("json");
     const action = parseWire(
       actionSchema,

@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import type { Clock } from "../core/clock.ts";
 import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
+import { ConnectionGuard, type ConnectionGuardOptions, systemConnections } from "./connections.ts";
 import { problemResponse } from "./problem_document.ts";
 
 /** Settings of {@linkcode listen}. */
@@ -12,6 +13,10 @@ export interface ListenOptions {
   clock: Clock;
   /** Certificate chain and private key in PEM, for HTTPS. */
   tls?: { cert: string; key: string };
+  /** How long connections may be held for nothing, and how many there may be. */
+  connections?: ConnectionGuardOptions;
+  /** Told when the server had to be started again, and why. */
+  onTrouble?: (error: FilesyncError) => void;
 }
 
 /** A server that answers. */
@@ -28,60 +33,136 @@ const DRAIN_MS = 10_000;
 /** Longest time that answers may still be read after it, milliseconds. */
 const LINGER_MS = 500;
 
+/** Time between two looks at the connections, milliseconds. */
+const SWEEP_MS = 2_000;
+
+/** Time until a server that broke down is started again, milliseconds. */
+const RESTART_MS = 500;
+
 /**
- * Serves `app`.
+ * Serves `app`, which finds the client's address as `remoteAddress` in its environment.
  *
  * @throws {FilesyncError} When the port is in use or may not be taken, or the host is not of this machine.
  */
-export function listen(app: Hono, { hostname, port, clock, tls }: ListenOptions): Listener {
+export function listen(
+  app: Hono,
+  { hostname, port, clock, tls, connections, onTrouble }: ListenOptions,
+): Listener {
   let draining = false;
   let underWay = 0;
   let unsent = 0;
+  const system = systemConnections();
+  const guard = system && new ConnectionGuard(clock, system, connections);
   // Shutting the server down would break bodies that are still arriving, so new requests are turned away first.
-  const handler = async (request: Request, { completed }: Deno.ServeHandlerInfo): Promise<Response> => {
-    if (draining) {
-      return problemResponse(
-        new FilesyncError({
-          code: "indexing",
-          operation: "answer the request",
-          reason: "the server is being stopped",
-          hint: "It will be tried again",
-          retryAfter: 1_000,
-        }),
-      );
-    }
+  const handler = async (
+    request: Request,
+    { completed, remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>,
+  ): Promise<Response> => {
+    if (draining) return turnedAway();
     underWay++;
     unsent++;
-    completed.catch(() => {}).then(() => unsent--);
+    const answered = guard?.begin(remoteAddr.hostname, remoteAddr.port);
+    completed.catch(() => {}).then(() => {
+      unsent--;
+      answered?.();
+    });
     try {
-      return await app.fetch(request);
+      return await app.fetch(request, { remoteAddress: remoteAddr.hostname });
     } finally {
       underWay--;
     }
   };
   const cut = new AbortController();
+  const start = (port: number) => {
+    try {
+      return Deno.serve({ hostname, port, ...tls, signal: cut.signal, onListen() {} }, handler);
+    } catch (error) {
+      throw listenError(hostname, port, error);
+    }
+  };
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
-    server = Deno.serve({ hostname, port, ...tls, signal: cut.signal, onListen() {} }, handler);
+    server = start(port);
   } catch (error) {
-    throw listenError(hostname, port, error);
+    system?.[Symbol.dispose]();
+    throw error;
   }
   const { port: actual } = server.addr;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+
+  const ended = new AbortController();
+  /** Keeps the server going: it breaks down when no file can be opened any more. */
+  const finished = (async function keepUp() {
+    for (;;) {
+      try {
+        return await server.finished;
+      } catch (error) {
+        if (draining) return;
+        onTrouble?.(breakdown(host, actual, error));
+        server = await restarted();
+      }
+    }
+  })();
+  async function restarted(): Promise<Deno.HttpServer<Deno.NetAddr>> {
+    for (;;) {
+      await clock.sleep(RESTART_MS, ended.signal);
+      guard?.sweep(actual, 0);
+      try {
+        return start(actual);
+      } catch {
+        // The next try may find room.
+      }
+    }
+  }
+  const swept = (async function sweep() {
+    while (guard !== undefined) {
+      await clock.sleep(SWEEP_MS, ended.signal);
+      guard.sweep(actual);
+    }
+  })();
+  for (const background of [finished, swept]) background.catch(() => {});
   return {
     url: `${tls === undefined ? "http" : "https"}://${host}:${actual}`,
     async close() {
       draining = true;
+      ended.abort();
       const start = clock.now();
       while (underWay > 0 && clock.now() < start + DRAIN_MS) await clock.sleep(20);
       const drained = clock.now();
       while (unsent > 0 && clock.now() < drained + LINGER_MS) await clock.sleep(20);
       // A graceful shutdown waits for what is under way, however long, and cannot be cut any more.
       if (unsent > 0) cut.abort();
-      else await server.shutdown();
-      await server.finished;
+      else await server.shutdown().catch(() => {});
+      await finished.catch(() => {});
+      system?.[Symbol.dispose]();
     },
   };
+}
+
+function turnedAway(): Response {
+  return problemResponse(
+    new FilesyncError({
+      code: "indexing",
+      operation: "answer the request",
+      reason: "the server is being stopped",
+      hint: "It will be tried again",
+      retryAfter: 1_000,
+    }),
+  );
+}
+
+function breakdown(host: string, port: number, error: unknown): FilesyncError {
+  const { message } = toFilesyncError("", error);
+  const isFull = /too many open files/i.test(message);
+  return new FilesyncError({
+    code: "io",
+    operation: `take connections on ${host}:${port}`,
+    reason: isFull ? "too many files and connections are open" : message,
+    hint: isFull
+      ? "It goes on as soon as it can; raise the limit with ulimit -n, or keep strangers off the port"
+      : "It goes on as soon as it can",
+    cause: error,
+  });
 }
 
 function listenError(hostname: string, port: number, error: unknown): FilesyncError {

@@ -21,6 +21,7 @@ const STATUS: Record<ErrorCode, number> = {
   "not-found": 404,
   permission: 403,
   "read-only": 403,
+  timeout: 408,
   "too-large": 413,
   "too-many": 429,
   unauthorized: 401,
@@ -39,7 +40,10 @@ const TITLE: Partial<Record<ErrorCode, string>> = {
   "disk-full": "The disk is full",
   indexing: "The files are still being read",
   "not-found": "There is no such thing",
+  "read-only": "Nothing may be changed here",
+  timeout: "The body took too long",
   "too-large": "The body is too large",
+  "too-many": "Too many tries",
   unauthorized: "A token is needed",
 };
 

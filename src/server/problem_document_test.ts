@@ -49,6 +49,7 @@ Deno.test("problemResponse() gives every code a status", async () => {
     "not-found": 404,
     permission: 403,
     "read-only": 403,
+    timeout: 408,
     "too-large": 413,
     "too-many": 429,
     unauthorized: 401,

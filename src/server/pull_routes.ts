@@ -23,8 +23,8 @@ export function pullRoutes({ receiver, clock }: RouteContext): Hono {
     return c.body(lines.pipeThrough(new TextEncoderStream()), 200, { "content-type": LINES_TYPE });
   });
 
-  app.post("/pieces", limitBody(MAX_FRAMED_BYTES), async (c) => {
-    const requests = (await readFrames(c)).map(({ header, content }): PieceRequest => ({
+  app.post("/pieces", limitBody(MAX_FRAMED_BYTES, clock), async (c) => {
+    const requests = (await readFrames(c, clock)).map(({ header, content }): PieceRequest => ({
       ...parseWire(pieceHeaderSchema, header, "a request for pieces"),
       ranges: unpackRanges(content),
     }));

@@ -1,6 +1,6 @@
 /** Reads and checks the bodies of requests. @module */
 import type { Context, MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import type { Clock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { CODING, decompress } from "../transport/compression.ts";
 import type { LentMemory } from "../transport/spare_memory.ts";
@@ -12,36 +12,55 @@ export const MAX_FRAMED_BYTES = 32 << 20;
 /** Most bytes of a JSON body. */
 export const MAX_JSON_BYTES = 1 << 20;
 
-/** A middleware that answers 413 to a body of more than `maxSize` bytes. */
-export function limitBody(maxSize: number): MiddlewareHandler {
-  const limit = bodyLimit({
-    maxSize,
-    onError() {
-      throw new FilesyncError({
-        code: "too-large",
-        operation: "read the body",
-        reason: `it has more than ${maxSize} bytes`,
-        hint: "Send it in several requests",
-        permanent: true,
-      });
-    },
-  });
+/** Names the variable of the context that tells how many bytes of the body were read. */
+export const RECEIVED = "receivedBytes";
+
+/** Milliseconds that every body may take, however small, and every pause in a long one. */
+const PATIENCE_MS = 30_000;
+
+/** How often it is looked whether a body comes, milliseconds. */
+const WATCH_MS = 10_000;
+
+/** Who sends fewer bytes a second holds up the server on purpose, or has no use of it. Clients of ours give up there. */
+const SLOWEST_BYTES_PER_SECOND = 4_096;
+
+/**
+ * A middleware that answers 413 to a body of more than `maxSize` bytes. What is small, or does not say how
+ * long it is, it reads at once, and answers 408 when it does not come in time.
+ */
+export function limitBody(maxSize: number, clock: Clock): MiddlewareHandler {
+  const tooLarge = () =>
+    new FilesyncError({
+      code: "too-large",
+      operation: "read the body",
+      reason: `it has more than ${maxSize} bytes`,
+      hint: "Send it in several requests",
+      permanent: true,
+    });
   return async function limitBody(c, next) {
-    let hasPassed = false;
-    try {
-      return await limit(c, () => {
-        hasPassed = true;
-        return next();
-      });
-    } catch (error) {
-      // Before it lets it pass, it may have read all of a body that does not say how long it is.
-      throw hasPassed ? error : brokenOff(error);
+    const length = lengthOf(c);
+    if (length !== undefined && length > maxSize) throw tooLarge();
+    if (c.req.raw.body !== null && (length === undefined || maxSize <= MAX_JSON_BYTES)) {
+      const kept: Uint8Array<ArrayBuffer>[] = [];
+      let size = 0;
+      for await (const piece of bodyPieces(c, clock)) {
+        size += piece.length;
+        if (size > maxSize) throw tooLarge();
+        kept.push(piece);
+      }
+      // Hono keeps promises there, whatever their types say, and makes text and JSON of it.
+      c.req.bodyCache.arrayBuffer = new Blob(kept).arrayBuffer() as unknown as ArrayBuffer;
     }
+    await next();
   };
 }
 
 /** The frames of the body; `lend` as for {@linkcode readBody}. Throws `unsupported` when it is not framed, `bad-request` when it is malformed. */
-export async function readFrames(c: Context, lend?: LentMemory["take"]): Promise<Frame[]> {
+export async function readFrames(
+  c: Context,
+  clock: Clock,
+  lend?: LentMemory["take"],
+): Promise<Frame[]> {
   requireType(c, FRAMES_TYPE);
   const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "identity";
   if (coding !== "identity" && coding !== CODING) {
@@ -53,25 +72,29 @@ export async function readFrames(c: Context, lend?: LentMemory["take"]): Promise
       permanent: true,
     });
   }
-  const body = await readBody(c, lend);
+  const body = await readBody(c, clock, lend);
   return decodeFrames(coding === CODING ? await decompress(body, MAX_FRAMED_BYTES) : body);
 }
 
 /**
- * The whole body. Throws `bad-request` when it breaks off.
+ * The whole body, of a route with {@linkcode limitBody}. Throws `bad-request` when it breaks off, `timeout`
+ * when it does not come in time.
  *
  * @param lend Gives the memory for so many bytes. Memory that was used before is several times as fast as new.
  */
 export async function readBody(
   c: Context,
+  clock: Clock,
   lend: LentMemory["take"] = (length) => new Uint8Array(length),
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const length = Number(c.req.header("content-length") ?? NaN);
-  if (!Number.isSafeInteger(length)) return await wholeBody(c);
+  const length = lengthOf(c);
+  if (length === undefined || c.req.bodyCache.arrayBuffer !== undefined) {
+    return new Uint8Array(await c.req.arrayBuffer());
+  }
   // As a stream it takes a fraction of the memory and time of `arrayBuffer`.
   const body = lend(length);
   let filled = 0;
-  for await (const piece of bodyPieces(c)) {
+  for await (const piece of bodyPieces(c, clock)) {
     if (filled + piece.length > length) throw brokenOff(new RangeError("The body is longer than it says"));
     body.set(piece, filled);
     filled += piece.length;
@@ -80,21 +103,57 @@ export async function readBody(
   return body;
 }
 
-async function wholeBody(c: Context): Promise<Uint8Array<ArrayBuffer>> {
+/** The body in pieces. Throws `bad-request` when it breaks off, `timeout` when it does not come in time. */
+export async function* bodyPieces(c: Context, clock: Clock): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  if (c.req.raw.body === null) return;
+  const reader = c.req.raw.body.getReader();
+  const ended = new AbortController();
+  let bytes = 0;
+  // One timer for all pieces: they are many.
+  const late = (async function watch(): Promise<never> {
+    const began = clock.now();
+    for (let seen = -1, seenAt = began;;) {
+      await clock.sleep(WATCH_MS, ended.signal);
+      if (bytes > seen) [seen, seenAt] = [bytes, clock.now()];
+      const allowed = Math.min(
+        seenAt + PATIENCE_MS,
+        began + PATIENCE_MS + 1_000 * bytes / SLOWEST_BYTES_PER_SECOND,
+      );
+      if (clock.now() >= allowed) throw tooSlow();
+    }
+  })();
+  // Nobody listens to it between two pieces, nor at the end.
+  late.catch(() => {});
   try {
-    return new Uint8Array(await c.req.arrayBuffer());
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late]);
+      if (done) return;
+      bytes += value.length;
+      yield value;
+    }
   } catch (error) {
     throw brokenOff(error);
+  } finally {
+    ended.abort();
+    c.set(RECEIVED, bytes);
+    // Not waited for: what is late may never come.
+    reader.cancel().catch(() => {});
   }
 }
 
-/** The body in pieces. Throws `bad-request` when it breaks off. */
-export async function* bodyPieces(c: Context): AsyncGenerator<Uint8Array> {
-  try {
-    if (c.req.raw.body !== null) yield* c.req.raw.body;
-  } catch (error) {
-    throw brokenOff(error);
-  }
+/** How long the body says that it is; `undefined` when it does not, or not in numbers. */
+function lengthOf(c: Context): number | undefined {
+  const given = c.req.header("content-length");
+  return given !== undefined && /^\d{1,15}$/.test(given) ? Number(given) : undefined;
+}
+
+function tooSlow(): FilesyncError {
+  return new FilesyncError({
+    code: "timeout",
+    operation: "read the body",
+    reason: `it paused, or came more slowly than ${SLOWEST_BYTES_PER_SECOND} bytes a second`,
+    hint: "Send it in smaller parts, or over a faster line",
+  });
 }
 
 /** What a runtime throws when a client goes away has no name of its own; what else can go wrong has. */
@@ -115,7 +174,7 @@ export function requireType(c: Context, type: string): void {
   throw new FilesyncError({
     code: "unsupported",
     operation: "read the body",
-    reason: `its media type is ${given ?? "not given"}`,
+    reason: `its media type is ${given?.slice(0, 80) ?? "not given"}`,
     hint: `Send it as ${type}`,
     permanent: true,
   });

@@ -6,21 +6,27 @@ import type { RouteContext } from "./app.ts";
 import { checked } from "./json_body.ts";
 import { limitBody, MAX_JSON_BYTES } from "./request_body.ts";
 
-export function sessionRoutes({ receiver, sessions, version }: RouteContext): Hono {
-  return new Hono().post("/sessions", limitBody(MAX_JSON_BYTES), checked("json", helloSchema), async (c) => {
-    const hello = c.req.valid("json");
-    if (hello.protocol !== PROTOCOL) {
-      const older = hello.protocol < PROTOCOL ? "the client" : "the server";
-      throw new FilesyncError({
-        code: "upgrade",
-        operation: "begin a session",
-        reason: `the client speaks version ${hello.protocol} of the protocol, the server version ${PROTOCOL}`,
-        hint: `Upgrade ${older}`,
-        permanent: true,
-      });
-    }
-    const info = await receiver.open();
-    const { id } = sessions.begin(hello.client, hello.version);
-    return c.json({ session: id, protocol: PROTOCOL, version, ...info }, 201);
-  });
+export function sessionRoutes({ receiver, sessions, version, clock }: RouteContext): Hono {
+  return new Hono().post(
+    "/sessions",
+    limitBody(MAX_JSON_BYTES, clock),
+    checked("json", helloSchema),
+    async (c) => {
+      const hello = c.req.valid("json");
+      if (hello.protocol !== PROTOCOL) {
+        const older = hello.protocol < PROTOCOL ? "the client" : "the server";
+        throw new FilesyncError({
+          code: "upgrade",
+          operation: "begin a session",
+          reason:
+            `the client speaks version ${hello.protocol} of the protocol, the server version ${PROTOCOL}`,
+          hint: `Upgrade ${older}`,
+          permanent: true,
+        });
+      }
+      const info = await receiver.open();
+      const { id } = sessions.begin(hello.client, hello.version);
+      return c.json({ session: id, protocol: PROTOCOL, version, ...info }, 201);
+    },
+  );
 }

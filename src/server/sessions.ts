@@ -61,4 +61,10 @@ export class Sessions {
   list(): Session[] {
     return [...this.#byId.values()];
   }
+
+  /** How many clients were heard of lately. */
+  count(): number {
+    const now = this.#clock.now();
+    return this.list().filter(({ lastSeen }) => now - lastSeen <= IDLE_MS).length;
+  }
 }

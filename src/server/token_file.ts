@@ -1,9 +1,13 @@
-/** The server's token, kept in a file that only its owner can read. @module */
+/** The server's tokens, kept in files that only their owner can read. @module */
 import { encodeBase64Url } from "@std/encoding";
+import type { Clock } from "../core/clock.ts";
 import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
 
 /** Bytes of randomness in a token. */
 const TOKEN_BYTES = 24;
+
+/** A file is looked at again after this many milliseconds. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** A token, and whether it was made just now. */
 export interface Token {
@@ -18,27 +22,7 @@ export interface Token {
  */
 export function readOrMakeToken(path: string): Token {
   try {
-    const value = Deno.readTextFileSync(path).trim();
-    const { mode } = Deno.statSync(path);
-    if (mode !== null && Deno.build.os !== "windows" && (mode & 0o077) !== 0) {
-      throw new FilesyncError({
-        code: "permission",
-        operation: `use the token in "${path}"`,
-        reason: "others can read it",
-        hint: `Run: chmod 600 "${path}"`,
-        permanent: true,
-      });
-    }
-    if (value === "") {
-      throw new FilesyncError({
-        code: "usage",
-        operation: `use the token in "${path}"`,
-        reason: "the file is empty",
-        hint: "Remove it, and a token will be made",
-        permanent: true,
-      });
-    }
-    return { value, isNew: false };
+    return { value: readToken(path), isNew: false };
   } catch (error) {
     if (osCode(error) !== "ENOENT") throw toFilesyncError(`read the token in "${path}"`, error);
   }
@@ -49,4 +33,49 @@ export function readOrMakeToken(path: string): Token {
     throw toFilesyncError(`write the token to "${path}"`, error);
   }
   return { value, isNew: true };
+}
+
+/**
+ * Gives the token that the file at `path` holds now, so that a new one holds, and the old one no more,
+ * within a second of being written. While the file cannot be used there is none.
+ */
+export function followToken(path: string, clock: Clock): () => string | undefined {
+  let value: string | undefined;
+  let lookedAt = -Infinity;
+  return () => {
+    const now = clock.now();
+    // A clock that was set back counts as late, too.
+    if (Math.abs(now - lookedAt) < LOOK_AGAIN_MS) return value;
+    lookedAt = now;
+    try {
+      value = readToken(path);
+    } catch {
+      value = undefined;
+    }
+    return value;
+  };
+}
+
+function readToken(path: string): string {
+  const value = Deno.readTextFileSync(path).trim();
+  const { mode } = Deno.statSync(path);
+  if (mode !== null && Deno.build.os !== "windows" && (mode & 0o077) !== 0) {
+    throw new FilesyncError({
+      code: "permission",
+      operation: `use the token in "${path}"`,
+      reason: "others can read it",
+      hint: `Run: chmod 600 "${path}"`,
+      permanent: true,
+    });
+  }
+  if (value === "") {
+    throw new FilesyncError({
+      code: "usage",
+      operation: `use the token in "${path}"`,
+      reason: "the file is empty",
+      hint: "Remove it, and a token will be made",
+      permanent: true,
+    });
+  }
+  return value;
 }

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
+import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { FilesyncError } from "../core/errors.ts";
-import { readOrMakeToken } from "./token_file.ts";
+import { followToken, readOrMakeToken } from "./token_file.ts";
 
 function refusal(path: string): FilesyncError {
   return assertThrows(() => readOrMakeToken(path), FilesyncError) as FilesyncError;
@@ -55,4 +56,28 @@ Deno.test("readOrMakeToken() says why there can be no token", () => {
   using temp = new TempDirectory();
   assertEquals(refusal(temp.path).code, "conflict");
   assertEquals(refusal(`${temp.path}/no/such/directory`).code, "not-found");
+});
+
+Deno.test("followToken() gives the token that stands there now, and none while it cannot be used", async () => {
+  using temp = new TempDirectory();
+  const path = `${temp.path}/token`;
+  const clock = new FakeClock();
+  const write = (text: string) => Deno.writeTextFileSync(path, text, { mode: 0o600 });
+  write("first");
+  const token = followToken(path, clock);
+  assertEquals(token(), "first");
+  write("second");
+  await clock.advance(1_000);
+  assertEquals(token(), "second");
+  if (Deno.build.os !== "windows") {
+    Deno.chmodSync(path, 0o644);
+    await clock.advance(1_000);
+    assertEquals(token(), undefined, "others can read it");
+  }
+  Deno.removeSync(path);
+  await clock.advance(1_000);
+  assertEquals(token(), undefined);
+  write("third");
+  await clock.advance(1_000);
+  assertEquals(token(), "third");
 });

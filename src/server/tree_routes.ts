@@ -10,7 +10,7 @@ import { limitBody, MAX_JSON_BYTES } from "./request_body.ts";
 const PIECE = 64 << 10;
 
 export function treeRoutes(context: RouteContext): Hono {
-  const { receiver } = context;
+  const { receiver, clock } = context;
   const app = new Hono();
 
   app.get("/tree", async (c) => {
@@ -26,7 +26,7 @@ export function treeRoutes(context: RouteContext): Hono {
     async (c) => c.json({ records: await receiver.history(c.req.valid("query")) }),
   );
 
-  app.post("/move", limitBody(MAX_JSON_BYTES), checked("json", moveSchema), async (c) => {
+  app.post("/move", limitBody(MAX_JSON_BYTES, clock), checked("json", moveSchema), async (c) => {
     const { from, to } = c.req.valid("json");
     const sequence = await applyOne(context, { type: "move", path: to, from }, c.req.header(SESSION_HEADER));
     return c.json({ sequence });

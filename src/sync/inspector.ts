@@ -17,9 +17,9 @@ import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entr
 import { isRacy } from "../core/racy.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import {
+  childFault,
   childOf,
   isWithin,
-  nameFault,
   nameOf,
   outermost,
   parentOf,
@@ -265,7 +265,7 @@ class Pass {
     const enter: TreePath[] = [];
     for (const { name, stat } of listed) {
       if (name === STATE_DIRECTORY) continue;
-      const fault = nameFault(name);
+      const fault = childFault(directory, name);
       const path = childOf(directory, name);
       if (fault !== undefined) {
         this.#report(new PathError(path, fault), path);

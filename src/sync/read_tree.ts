@@ -9,9 +9,9 @@ import type { Entry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import {
   areRelated,
+  childFault,
   childOf,
   comesBefore,
-  nameFault,
   ROOT,
   STATE_DIRECTORY,
   type TreePath,
@@ -125,7 +125,7 @@ function walk(root: TreeRoot, options: ReadTreeOptions): { path: TreePath; stat:
       if (name === STATE_DIRECTORY) continue;
       const path = childOf(directory, name);
       if (!paths.some((wanted) => areRelated(path, wanted))) continue;
-      const fault = nameFault(name);
+      const fault = childFault(directory, name);
       if (fault !== undefined) onProblem(problemOf(new PathError(path, fault), path));
       else if (stat instanceof FilesyncError) onProblem(problemOf(stat, path));
       else if (stat.kind !== "other" && !isIgnored(rules, path, stat, onProblem)) {

@@ -4,20 +4,23 @@ import { type Action, type MoveAction, pathsOf, type PutAction, type RemoveActio
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { type Entry, permissionBits, sameEntry } from "../core/entry.ts";
-import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { type ErrorCode, FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import {
   areRelated,
   childOf,
   isWithin,
+  MAX_PATH_DEPTH,
   nameFault,
   parentOf,
+  pathFault,
+  rangeBelow,
   rebase,
   ROOT,
   type TreePath,
 } from "../core/path.ts";
 import type { Mutex } from "../core/mutex.ts";
 import { problemOf } from "../core/problem.ts";
-import type { Anchor, TreeRoot } from "../files/tree_root.ts";
+import type { Anchor, Stat, TreeRoot } from "../files/tree_root.ts";
 import type { GrowingContents } from "../index/growing_contents.ts";
 import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
@@ -427,6 +430,17 @@ class BatchWork {
     return left;
   }
 
+  /** What lies below a directory must have a path that can be told, there too. */
+  #refuseTooDeep({ from, path }: MoveAction): void {
+    const { low, high } = rangeBelow(from);
+    const rows = this.#index.sql("SELECT path FROM entries WHERE path >= ? AND path < ? AND length(path) > ?")
+      .all(low, high, MAX_PATH_DEPTH + from.length - path.length) as { path: TreePath }[];
+    for (const below of rows) {
+      const fault = pathFault(rebase(below.path, from, path));
+      if (fault !== undefined) throw new PathError(rebase(below.path, from, path), fault);
+    }
+  }
+
   #move(action: MoveAction): void {
     const { from, path } = action;
     const stat = this.#anchor.lstat(from);
@@ -448,6 +462,7 @@ class BatchWork {
         permanent: true,
       });
     }
+    this.#refuseTooDeep(action);
     this.#makeParents(path);
     const there = this.#anchor.lstat(path);
     if (
@@ -479,7 +494,7 @@ class BatchWork {
 
   #makeParents(path: TreePath): void {
     for (const directory of this.#anchor.makeParents(path)) {
-      const stat = this.#anchor.lstat(directory)!;
+      const stat = this.#madeAt(directory, "directory");
       const { mtime, mode } = stat;
       this.#index.put({ kind: "directory", path: directory, mtime, mode }, {
         ...stat,
@@ -489,19 +504,24 @@ class BatchWork {
     }
   }
 
+  /** How looks what was just made; somebody else may have removed or replaced it since. */
+  #madeAt(path: TreePath, kind: Entry["kind"]): Stat {
+    const stat = this.#anchor.lstat(path);
+    if (stat?.kind === kind) return stat;
+    throw new FilesyncError({
+      code: "conflict",
+      operation: `make the ${kind} "${path}"`,
+      reason: stat === undefined ? "it vanished again" : `it was replaced by a ${stat.kind}`,
+      hint: "Somebody else changes the tree; it will be tried again",
+    });
+  }
+
   #refuseDirectory(path: TreePath): void {
     if (this.#anchor.lstat(path)?.kind === "directory") throw standsInTheWay(path, "directory");
   }
 
   #record(what: Action["type"], entry: Entry, packedManifest?: Uint8Array): void {
-    const stat = this.#anchor.lstat(entry.path);
-    if (stat === undefined) {
-      throw new FilesyncError({
-        code: "io",
-        operation: `${what} "${entry.path}"`,
-        reason: "it vanished again",
-      });
-    }
+    const stat = this.#madeAt(entry.path, entry.kind);
     this.#index.put(entry, { ...stat, lookedAt: this.#now() }, packedManifest);
     const file = entry.kind === "file" ? { size: entry.size, digest: entry.digest } : {};
     this.#index.record({ time: this.#now(), what, path: entry.path, ...file });

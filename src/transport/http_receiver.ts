@@ -389,6 +389,7 @@ export class HttpReceiver implements Receiver {
       );
     } catch (error) {
       signal?.throwIfAborted();
+      if (error instanceof FilesyncError) throw error;
       throw unreachable(`reach ${this.#base.origin}`, reasonOf(error), error);
     } finally {
       timeout.removeEventListener("abort", giveUp);

@@ -17,7 +17,7 @@ import { type Chunk, type ChunkRun, type Manifest, packManifest, unpackManifest 
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
-import { FilesyncError } from "../core/errors.ts";
+import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
 import { STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { openDatabase } from "../database/open.ts";
 import { LOCK_FILE, lockState } from "../database/lock.ts";
@@ -115,7 +115,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     const resources = new DisposableStack();
     try {
       this.root = resources.use(TreeRoot.open(directory));
-      const inTree = `${this.root.path}/${STATE_DIRECTORY}`;
+      const inTree = ownDirectory(this.root.path);
       const state = ownState ?? inTree;
       const what = `the directory "${this.root.path}"`;
       resources.use(lockState(state, what));
@@ -443,6 +443,34 @@ function isFile(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * The directory of our state. One that is there by now must be a directory: a link, planted in the tree,
+ * would have us write wherever it leads.
+ */
+function ownDirectory(root: string): string {
+  const path = `${root}/${STATE_DIRECTORY}`;
+  const operation = `use "${path}"`;
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.lstatSync(path);
+  } catch (error) {
+    if (osCode(error) === "ENOENT") return path;
+    throw toFilesyncError(operation, error);
+  }
+  if (!info.isDirectory) {
+    throw new FilesyncError({
+      code: "conflict",
+      operation,
+      reason: `it is ${info.isSymlink ? "a link" : "no directory"}`,
+      hint: "Find out who made it, and remove it; filesync makes a directory of that name",
+      permanent: true,
+    });
+  }
+  // Who copied it may have opened it to others; the token and the names of all files are in it.
+  if (Deno.build.os !== "windows" && (info.mode! & 0o077) !== 0) Deno.chmodSync(path, 0o700);
+  return path;
 }
 
 function refuseTooMany(items: readonly unknown[], what: string): void {

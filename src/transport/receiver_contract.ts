@@ -336,6 +336,14 @@ export function receiverContract(name: string, open: () => Promise<ReceiverSubje
     await assertTreeIsOnDisk(subject);
   });
 
+  contract("apply() moves nothing so deep that it could not be told any more", async ({ receiver }) => {
+    const [deep, deeper] = ["d/".repeat(300) + "f", "e/".repeat(250) + "e"];
+    await done(receiver, [putAction(deep, "x")], ["x"]);
+    await assertOutcomes(receiver, [[moveAction("d", deeper), "bad-path"]]);
+    await done(receiver, [moveAction("d", "e")]);
+    assertEquals((await entries(receiver)).length, 301);
+  });
+
   contract("apply() removes a directory with all that it knows below it", async (subject) => {
     const { receiver } = subject;
     await done(receiver, [

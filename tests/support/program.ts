@@ -279,7 +279,7 @@ export async function startServer(
     options,
   );
   try {
-    const { url, token } = await program.event("listening");
+    const { url, token = storedToken(dir, options) } = await program.event("listening");
     return {
       program,
       url,
@@ -291,6 +291,11 @@ export async function startServer(
     await program[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The token of a server that was started before. */
+function storedToken(dir: string, { env, cwd = "." }: ProgramOptions): string {
+  return env?.FILESYNC_TOKEN ?? Deno.readTextFileSync(resolve(cwd, dir, ".filesync/token")).trim();
 }
 
 /** Settings of {@linkcode startWatch} and {@linkcode pushOnce}. */

@@ -1,0 +1,92 @@
+/** `filesync doctor`: what could keep filesync from working here. @module */
+import { EXIT, FilesyncError, nextStep, toFilesyncError } from "../core/errors.ts";
+import type { CommandBody, Context, Invocation } from "./command.ts";
+import { parseDestination, SERVER_FLAGS } from "./destination.ts";
+import { type Check, fail } from "./doctor_check.ts";
+import { checkDestination, checkDirectory, checkStates, checkSystem } from "./doctor_machine.ts";
+import { checkServer } from "./doctor_server.ts";
+import { jsonLine } from "./json_printer.ts";
+import { absolute } from "./places.ts";
+import { visible } from "./quote.ts";
+import { STATE_FLAG } from "./state_home.ts";
+import { createStyle, type Style } from "./style.ts";
+import { TOKEN_FILE_FLAG } from "./token.ts";
+
+export const doctorCommand: CommandBody = {
+  description:
+    "Looks at the limits of this machine, at <dir> and the watches that it takes, at the states of all pushes, and with --to at the way to a server or a directory: its clock, version, certificate, token and free space. Changes nothing. Every line is ok, a warning or a failure, with the next step. The exit code is 1 when anything failed.",
+  arguments: [{ name: "dir", optional: true, description: "A directory that is to be watched, or is" }],
+  flags: [
+    {
+      name: "to",
+      short: "t",
+      value: "DEST",
+      env: "FILESYNC_TO",
+      description: "Also check host[:port] or http(s)://… of `filesync serve`, or a directory",
+    },
+    TOKEN_FILE_FLAG,
+    STATE_FLAG,
+    ...SERVER_FLAGS,
+  ],
+  examples: [
+    { command: "filesync doctor ~/photos --to backup.lan", does: "Check both ends before a first push" },
+    { command: "filesync doctor --json", does: "One JSON object a line, for monitoring" },
+  ],
+  run: doctor,
+};
+
+async function doctor(invocation: Invocation, context: Context): Promise<number> {
+  const [directory] = invocation.arguments;
+  const to = invocation.flag("to");
+  let failed = false;
+  for await (const check of checks(invocation, context, directory, to)) {
+    failed ||= check.verdict === "fail";
+    if (invocation.has("json")) {
+      context.stdout.write(jsonLine(context.clock.now(), { type: "check", ...check }));
+    } else if (check.verdict !== "ok" || !invocation.has("quiet")) {
+      context.stdout.write(textOf(check, createStyle(context.colors)));
+    }
+  }
+  return failed ? EXIT.problems : EXIT.done;
+}
+
+async function* checks(
+  invocation: Invocation,
+  context: Context,
+  directory: string | undefined,
+  to: string | undefined,
+): AsyncGenerator<Check> {
+  yield* checkSystem();
+  if (directory !== undefined) yield* guarded("directory", () => checkDirectory(absolute(directory)));
+  yield* guarded("state", () => checkStates(invocation, context));
+  if (to === undefined) return;
+  const destination = parseDestination(to, Deno.cwd());
+  if (destination.kind === "directory") {
+    return yield* guarded("destination", () => checkDestination(destination.path));
+  }
+  try {
+    yield* checkServer(destination.url, invocation, context);
+  } catch (error) {
+    yield failureOf("server", error);
+  }
+}
+
+/** Checks that cannot be made at all have failed. */
+function* guarded(name: string, check: () => Iterable<Check>): Generator<Check> {
+  try {
+    yield* check();
+  } catch (error) {
+    yield failureOf(name, error);
+  }
+}
+
+function failureOf(name: string, error: unknown): Check {
+  const known = error instanceof FilesyncError ? error : toFilesyncError(`check the ${name}`, error);
+  return fail(name, known.message, nextStep(known));
+}
+
+function textOf({ verdict, name, detail, next }: Check, style: Style): string {
+  const mark = { ok: style.green("ok  "), warn: style.yellow("warn"), fail: style.red("FAIL") }[verdict];
+  return `${mark}  ${name.padEnd(12)} ${visible(detail)}\n` +
+    (next === undefined ? "" : `${" ".repeat(19)}${style.dim(visible(next))}\n`);
+}

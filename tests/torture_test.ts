@@ -1,0 +1,20 @@
+import { assert, assertEquals } from "@std/assert";
+import { attackFor, ATTACKS, textOf } from "../tools/torture.ts";
+
+/** Seconds of each attack; `deno task torture` goes on for as long as one likes. */
+const SECONDS = 6;
+
+for (const [name, attack] of Object.entries(ATTACKS)) {
+  Deno.test({
+    name: `the attack "${name}" comes to nothing for a moment`,
+    ignore: attack.unable?.() !== undefined,
+    async fn() {
+      const figures = await attackFor(attack, SECONDS, 20_260_301);
+      assertEquals(figures.faults, [], textOf(name, SECONDS, figures));
+      assert(figures.runs > 10, textOf(name, SECONDS, figures));
+    },
+    // Connections that are attacked with are dropped at the end, with reads under way.
+    sanitizeOps: false,
+    sanitizeResources: false,
+  });
+}
