@@ -111,10 +111,12 @@ Deno.test("Ctrl+C in the middle of a big file ends watch soon, and the next run 
   assertEquals(watch.json.at(-1)!.type, "totals");
   assertLess(pair.proxy.counts().up, 0.7 * size);
   assertEquals(existsSync(`${pair.destination}/big`), false);
-  assertEquals(pair.leftovers, []);
+  // What has arrived waits in a file that is called by what it will hold.
+  assertEquals(pair.leftovers.filter((name) => !/^[0-9a-f]{64}$/.test(name)), []);
   pair.proxy.rate = Infinity;
   assertEquals((await pair.push()).code, 0);
   await pair.assertInStep();
+  assertEquals(pair.leftovers, []);
   assertLess(pair.proxy.counts().up, 1.1 * size);
 });
 

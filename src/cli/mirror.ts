@@ -1,4 +1,5 @@
 /** One round of `filesync sync` in one direction: a push that also removes, between two snapshots. @module */
+import { SYNC_SHARE } from "../sync/brake.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import { guardedReceiver } from "../transport/guarded_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
@@ -43,6 +44,7 @@ export async function mirror(
     ownFiles: [job.log],
     allowMassDelete: job.allowMassDelete,
     deleteExtra: true,
+    brakeShare: SYNC_SHARE,
     isGood,
     dryRun: job.dryRun && "exact",
     quietly,

@@ -33,6 +33,8 @@ export interface PushJob {
   onEvent?: OnPushEvent;
   allowMassDelete: boolean;
   deleteExtra: boolean;
+  /** The part of everything known that may be gone at once without that. */
+  brakeShare?: number;
   /**
    * Whether a content is known to be good at a path. When given, content that changed while neither size nor
    * time of the file did is held back unless it is: it is damaged.
@@ -86,6 +88,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     allowMassDelete: job.allowMassDelete,
     deleteExtra: job.deleteExtra,
     isGood: job.isGood,
+    brakeShare: job.brakeShare,
   });
   let planned: Action[] = [];
   const outcome = (): PushOutcome => {

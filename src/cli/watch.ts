@@ -58,7 +58,7 @@ export const watchCommand: CommandBody = {
     ...SERVER_FLAGS,
     {
       name: "allow-mass-delete",
-      description: "Carry out removals even if the source is empty or more than 30 % of it is gone",
+      description: "Carry out removals even if the source is empty or more than half of it is gone",
     },
     { name: "delete", description: "Also remove what stands at the destination and is not in <dir>" },
     {

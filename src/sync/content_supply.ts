@@ -285,16 +285,15 @@ export class BatchSupply implements Disposable {
     if (content === undefined) return false;
     const manifest = manifestOf(this.#options.index, put.digest);
     const { receiver } = this.#options;
+    // Files of one batch share chunks: an archive, and what is in it.
+    const missing = need.filter((at) => !this.#staged.has(manifest[at]?.digest));
     if (put.size > RUN_BYTES) {
-      await this.#sendAll(put, runRequests(put, manifest, need, content, receiver), signal);
-      this.#sent.set(put.digest, bytesOf(manifest, need));
+      await this.#sendAll(put, runRequests(put, manifest, missing, content, receiver), signal);
     } else {
-      // Files of one batch share chunks: an archive, and what is in it.
-      const missing = need.filter((at) => !this.#staged.has(manifest[at]?.digest));
       await this.#sendAll(put, chunkRequests(put, manifest, missing, content, receiver), signal);
       for (const at of missing) this.#staged.add(manifest[at].digest);
-      this.#sent.set(put.digest, bytesOf(manifest, missing));
     }
+    this.#sent.set(put.digest, bytesOf(manifest, missing));
     this.#needs.set(put.digest, "nothing");
     return true;
   }

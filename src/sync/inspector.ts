@@ -33,7 +33,7 @@ import type { Stat } from "../files/stat.ts";
 import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
 import type { IndexedEntry, SeenEntry } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
-import { brakeReason } from "./brake.ts";
+import { brakeReason, PUSH_SHARE } from "./brake.ts";
 import type { FreshContents } from "./fresh_contents.ts";
 import type { SourceState } from "./source_state.ts";
 import { isDamage } from "./verify_tree.ts";
@@ -77,6 +77,8 @@ export interface InspectorOptions {
   clock: Clock;
   /** Carry out removals however many they are. @default {false} */
   allowMassDelete?: boolean;
+  /** The part of everything known that may be gone at once without {@linkcode allowMassDelete}. @default {PUSH_SHARE} */
+  brakeShare?: number;
   /**
    * Whether a content is known to be good at a path. When given, content that changed while neither size nor
    * time of the file did is held back unless it is: it is damaged.
@@ -638,7 +640,7 @@ class Pass {
   }
 
   #removeGone(all: boolean): void {
-    const { state: { index }, allowMassDelete, root } = this.#options;
+    const { state: { index }, allowMassDelete, brakeShare = PUSH_SHARE, root } = this.#options;
     const gone = this.#withAnchor((anchor) =>
       [...this.#gone].sort().filter((path) => {
         if (index.get(path) === undefined) return false;
@@ -657,7 +659,7 @@ class Pass {
     const empty = this.#withAnchor((anchor) => anchor.list(ROOT).every((name) => name === STATE_DIRECTORY));
     const reason = allowMassDelete || (!all && !empty)
       ? undefined
-      : brakeReason({ known, gone: lost, empty });
+      : brakeReason({ known, gone: lost, empty, share: brakeShare });
     if (reason !== undefined) {
       this.#findings.brake = reason;
       return;

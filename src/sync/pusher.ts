@@ -38,6 +38,8 @@ export interface PusherOptions {
   allowMassDelete?: boolean;
   /** Remove what stands at the receiver and is not in the source. @default {false} */
   deleteExtra?: boolean;
+  /** The part of everything known that may be gone at once without that. @default {PUSH_SHARE} */
+  brakeShare?: number;
   /**
    * Whether a content is known to be good at a path. When given, content that changed while neither size nor
    * time of the file did is held back unless it is: it is damaged.
@@ -326,7 +328,7 @@ export class Pusher implements AsyncDisposable {
   }
 
   #createInspector(): Inspector {
-    const { state, clock, onEvent, allowMassDelete, isGood } = this.#options;
+    const { state, clock, onEvent, allowMassDelete, isGood, brakeShare } = this.#options;
     return new Inspector({
       root: this.#root,
       state,
@@ -336,6 +338,7 @@ export class Pusher implements AsyncDisposable {
       clock,
       allowMassDelete,
       isGood,
+      brakeShare,
       onProgress: (progress) => onEvent({ type: "looking", progress: { ...progress } }),
     });
   }

@@ -393,14 +393,16 @@ export class Sender {
 
   /** Stages the content of bigger files; returns the actions that can go on. */
   async #stage(batch: QueuedAction[], supply: BatchSupply, signal: AbortSignal): Promise<QueuedAction[]> {
-    const ready: QueuedAction[] = [];
-    for (const queued of batch) {
+    const ready = new Set<QueuedAction>();
+    // What a big file is made of may be in smaller ones, and those are found by their chunks at once.
+    const sizeOf = ({ action }: QueuedAction) => action.type === "put" ? action.size : 0;
+    for (const queued of batch.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
       const { action } = queued;
       const goesOn = action.type !== "put" ||
         await this.#unlessSourceFails(queued, () => supply.stage(action, signal));
-      if (goesOn) ready.push(queued);
+      if (goesOn) ready.add(queued);
     }
-    return ready;
+    return batch.filter((queued) => ready.has(queued));
   }
 
   /** Applies as many of `actions` as fit into one request; returns the others. */
