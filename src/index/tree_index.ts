@@ -7,8 +7,8 @@
  * @module
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type ChunkRef, PACKED_CHUNK_BYTES, packManifest, unpackManifest } from "../core/chunk.ts";
-import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
+import { PACKED_CHUNK_BYTES, packManifest } from "../core/chunk.ts";
+import { type Digest, DIGEST_BYTES, digestFromBytes, digestToBytes } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { parentOf, rangeBelow, ROOT, type TreePath } from "../core/path.ts";
 import { transaction } from "../database/open.ts";
@@ -327,11 +327,19 @@ export class TreeIndex implements Disposable {
       | { id: number; size: number }
       | undefined;
     if (content === undefined) return undefined;
-    const rows = this.sql("SELECT digest, length FROM chunks WHERE content = ? ORDER BY start")
-      .all(content.id) as { digest: Uint8Array; length: number }[];
-    const chunks = rows.map((row): ChunkRef => ({ digest: digestFromBytes(row.digest), length: row.length }));
-    if (chunks.length === 0 && content.size > 0) chunks.push({ digest, length: content.size });
-    return packManifest(chunks);
+    // As one text: objects for all chunks of a big file would be many times its manifest.
+    const row = this.sql(`
+      SELECT group_concat(hex(digest) || printf('%08x', length), '') AS chunks
+      FROM (SELECT digest, length FROM chunks WHERE content = ? ORDER BY start)`).get(content.id) as {
+      chunks: string | null;
+    };
+    if (row.chunks === null) return packManifest(content.size > 0 ? [{ digest, length: content.size }] : []);
+    const packed = Uint8Array.fromHex(row.chunks);
+    // Lengths are written with the least byte first.
+    for (let end = PACKED_CHUNK_BYTES; end <= packed.length; end += PACKED_CHUNK_BYTES) {
+      packed.subarray(end - 4, end).reverse();
+    }
+    return packed;
   }
 
   /** Where the bytes of a chunk are. */
@@ -441,10 +449,12 @@ export class TreeIndex implements Disposable {
     const { id } = added;
     if (packedManifest !== undefined && packedManifest.length > PACKED_CHUNK_BYTES) {
       const insert = this.sql("INSERT INTO chunks (content, start, length, digest) VALUES (?, ?, ?, ?)");
-      let start = 0;
-      for (const chunk of unpackManifest(packedManifest)) {
-        insert.run(id, start, chunk.length, digestToBytes(chunk.digest));
-        start += chunk.length;
+      const { buffer, byteOffset, byteLength } = packedManifest;
+      const view = new DataView(buffer, byteOffset, byteLength);
+      for (let at = 0, start = 0; at < byteLength; at += PACKED_CHUNK_BYTES) {
+        const length = view.getUint32(at + DIGEST_BYTES, true);
+        insert.run(id, start, length, packedManifest.subarray(at, at + DIGEST_BYTES));
+        start += length;
       }
     }
     return id;

@@ -472,10 +472,17 @@ function openPut(
   return openContent(root(), index, digest, path);
 }
 
+/** The manifest that was asked for last: those of big files take long to unpack, and are asked for again and again. */
+const lastAsked = new WeakMap<TreeIndex, { digest: Digest; manifest: Manifest }>();
+
 /** The chunks of a content; of one that is too small to be cut, none, when its `size` is given. */
 function manifestOf(index: TreeIndex, digest: Digest, size = Infinity): Manifest {
   if (size <= UNCUT_BYTES) return [];
-  return unpackManifest(index.manifestOf(digest) ?? new Uint8Array());
+  const last = lastAsked.get(index);
+  if (last?.digest === digest) return last.manifest;
+  const manifest = unpackManifest(index.manifestOf(digest) ?? new Uint8Array());
+  if (manifest.length > 0) lastAsked.set(index, { digest, manifest });
+  return manifest;
 }
 
 /** Splits offers so that no group is more than a request may hold. */
