@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { pointToBundles } from "./build.ts";
+import { TempDirectory } from "../tests/support/temp.ts";
+import { bundle, pointToBundles } from "./build.ts";
 
 const WORKERS = ["src/a/one_worker.ts"];
 
@@ -17,4 +18,23 @@ Deno.test("pointToBundles() refuses a worker that would be missing in the execut
 
 Deno.test("pointToBundles() refuses a program that does not start one of the workers", () => {
   assertThrows(() => pointToBundles([""], WORKERS), Error, "it does not start src/a/one_worker.ts");
+});
+
+Deno.test("bundle() keeps everything that is to be disposed of", async () => {
+  using temp = new TempDirectory();
+  Deno.writeTextFileSync(
+    `${temp.path}/disposing.ts`,
+    `function thing(name: string) {
+       return { inner: () => thing("inner of " + name), [Symbol.dispose]: () => ended.push(name) };
+     }
+     const ended: string[] = [];
+     function work() {
+       using outer = thing("outer");
+       using _inner = outer.inner();
+     }
+     work();
+     export { ended };`,
+  );
+  const { ended } = await import(await bundle(`${temp.path}/disposing.ts`, temp.directory("bundle")));
+  assertEquals(ended, ["inner of outer", "outer"]);
 });
