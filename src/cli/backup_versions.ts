@@ -2,11 +2,12 @@
 import type { Digest } from "../core/digest.ts";
 import { toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
-import { keepTree, SYNCED } from "../sync/keep_tree.ts";
+import { type KeepOptions, keepTree, SYNCED } from "../sync/keep_tree.ts";
 import type { LocalReceiver } from "../transport/local_receiver.ts";
 import type { TreeIdentity } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
 import type { Context } from "./command.ts";
+import { requireInPlace } from "./in_place.ts";
 import type { Printer } from "./report.ts";
 import type { SyncJob } from "./sync_job.ts";
 
@@ -40,20 +41,30 @@ export class BackupVersions implements Disposable {
     };
   }
 
-  /** Keeps what others did to a tree since the last sync; one that was emptied holds nothing that could be lost. */
-  async keepFound(side: KeptSide, receiver: LocalReceiver): Promise<void> {
-    if (!receiver.index.isEmpty) await this.#keep(side, receiver, FOUND, true);
+  /**
+   * Keeps what others did to a tree since the last sync; one that was emptied holds nothing that could be lost.
+   *
+   * @param signal Here and below: aborts it between two files, and then no snapshot is made.
+   */
+  async keepFound(side: KeptSide, receiver: LocalReceiver, signal?: AbortSignal): Promise<void> {
+    if (!receiver.index.isEmpty) await this.#keep(side, receiver, { reason: FOUND, sequenced: true, signal });
   }
 
   /** Makes a snapshot of a tree that was synced, unless it is equal to its last one. */
-  async keepSynced(side: KeptSide, receiver: LocalReceiver): Promise<void> {
-    await this.#keep(side, receiver, SYNCED, true);
+  async keepSynced(side: KeptSide, receiver: LocalReceiver, signal?: AbortSignal): Promise<void> {
+    await this.#keep(side, receiver, { reason: SYNCED, sequenced: true, signal });
   }
 
   /** Makes a snapshot of a tree that holds the same as another one, by what that one holds. */
-  async keepAlike(side: KeptSide, other: KeptSide, receiver: LocalReceiver): Promise<void> {
+  async keepAlike(
+    side: KeptSide,
+    other: KeptSide,
+    receiver: LocalReceiver,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const [own, others] = [side, other].map((one) => this.#store.snapshots.last(this.#treeOf(one))?.digest);
-    if (own === undefined || own !== others) await this.#keep(side, receiver, SYNCED, false);
+    if (own !== undefined && own === others) return;
+    await this.#keep(side, receiver, { reason: SYNCED, sequenced: false, signal });
   }
 
   /** Removes versions that are not to be kept any more. */
@@ -73,19 +84,26 @@ export class BackupVersions implements Disposable {
     this.#store[Symbol.dispose]();
   }
 
-  async #keep(side: KeptSide, receiver: LocalReceiver, reason: string, sequenced: boolean): Promise<void> {
+  async #keep(
+    side: KeptSide,
+    receiver: LocalReceiver,
+    options: Pick<KeepOptions, "reason" | "sequenced" | "signal">,
+  ): Promise<void> {
     const { root, index } = receiver;
+    // What was removed as a whole is no state that anybody wants back.
+    requireInPlace([root]);
     const kept = { store: this.#store, tree: this.#treeOf(side), root };
     const snapshot = await receiver.atRest(() =>
       keepTree(kept, index, {
-        reason,
-        sequenced,
+        ...options,
         now: this.#context.clock.now(),
         onProblem: (problem) => this.#printer.report({ type: "problem", problem }),
       })
-    );
+    ).catch((error) => {
+      if (!options.signal?.aborted) throw error;
+    });
     if (snapshot === undefined) return;
-    const { number, digest, files, bytes } = snapshot;
+    const { number, digest, files, bytes, reason } = snapshot;
     this.#printer.report({ type: "version", number, of: side.role, digest, files, bytes, reason });
   }
 

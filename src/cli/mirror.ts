@@ -7,6 +7,7 @@ import { throttledReceiver } from "../transport/throttled_receiver.ts";
 import { openBackup } from "./backup_place.ts";
 import { BackupVersions, type KeptSide } from "./backup_versions.ts";
 import type { Context } from "./command.ts";
+import { whileInPlace } from "./in_place.ts";
 import { exitCodeOfPush, isIdle, push, type PushJob } from "./push.ts";
 import type { Printer } from "./report.ts";
 import type { SyncJob } from "./sync_job.ts";
@@ -27,10 +28,23 @@ export async function mirror(
   printer: Printer,
   context: Context,
 ): Promise<number> {
-  const { clock, signal } = context;
   await using resources = new AsyncDisposableStack();
   const receiver = await openBackup(job, resources, printer, context);
   resources.defer(() => receiver.close());
+  const roots = receiver instanceof LocalReceiver ? [receiver.root] : [];
+  if (!job.watch) return await pushTo(receiver, job, quietly, printer, context);
+  return await whileInPlace(roots, context, (context) => pushTo(receiver, job, quietly, printer, context));
+}
+
+async function pushTo(
+  receiver: Receiver,
+  job: SyncJob,
+  quietly: boolean,
+  printer: Printer,
+  context: Context,
+): Promise<number> {
+  const { clock, signal } = context;
+  using resources = new DisposableStack();
   const keeper = keeperOf(job, receiver, printer, context);
   if (keeper !== undefined) resources.use(keeper.versions);
   const isGood = keeper?.versions.syncedIn(keeper.backup) ?? (() => false);
@@ -50,9 +64,9 @@ export async function mirror(
     quietly,
     once: !job.watch,
   };
-  await keeper?.before();
+  await keeper?.before(signal);
   const outcome = await whileKeeping(keeper, job, context, () => push(pushed, printer, context));
-  await keeper?.after();
+  await keeper?.after(signal);
   if (!(quietly && isIdle(outcome))) printer.report(outcome.totals);
   return exitCodeOfPush(outcome, pushed, signal);
 }
@@ -61,8 +75,12 @@ export async function mirror(
 interface Keeper {
   versions: BackupVersions;
   backup: KeptSide;
-  before(): Promise<void>;
-  after(): Promise<void>;
+  before(signal: AbortSignal): Promise<void>;
+  /**
+   * Once the user has interrupted, nobody shall wait for a first version to be made: it is made with the next sync.
+   * Later ones are finished: little has changed since the one before.
+   */
+  after(signal: AbortSignal): Promise<void>;
 }
 
 function keeperOf(job: SyncJob, receiver: Receiver, printer: Printer, context: Context): Keeper | undefined {
@@ -70,14 +88,17 @@ function keeperOf(job: SyncJob, receiver: Receiver, printer: Printer, context: C
   const versions = new BackupVersions(job.versions, printer, context);
   const backup: KeptSide = { role: "backup", location: receiver.root.path };
   const source: KeptSide = { role: "source", location: job.source };
+  let rounds = 0;
   return {
     versions,
     backup,
-    before: () => versions.keepFound(backup, receiver),
-    async after() {
-      await versions.keepSynced(backup, receiver);
+    before: (signal) => versions.keepFound(backup, receiver, signal),
+    async after(signal) {
+      const until = rounds++ > 0 ? undefined : signal;
+      if (until?.aborted) return;
+      await versions.keepSynced(backup, receiver, until);
       // The source as it was synced is what the backup holds.
-      await versions.keepAlike(source, backup, receiver);
+      await versions.keepAlike(source, backup, receiver, until);
       await versions.prune();
     },
   };
@@ -96,7 +117,7 @@ async function whileKeeping<T>(
   const keeping = (async () => {
     for (;;) {
       await clock.sleep(interval, stopped);
-      await keeper.after();
+      await keeper.after(signal);
     }
   })().catch((error) => {
     if (!stopped.aborted) keeper.versions.tell(error);

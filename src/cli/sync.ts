@@ -1,4 +1,5 @@
 /** `filesync sync`: make a backup equal to a directory, once or again and again, and keep versions. @module */
+import { backoffDelay } from "../core/backoff.ts";
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { refuseNesting } from "../sync/pusher.ts";
 import type { ConflictPolicy } from "../sync/two_way/decide.ts";
@@ -106,6 +107,9 @@ export const syncCommand: CommandBody = {
   run: sync,
 };
 
+/** What follows changes for so long before it fails did well, milliseconds. */
+const LASTING_MS = 60_000;
+
 async function sync(invocation: Invocation, context: Context): Promise<number> {
   const job = jobOf(invocation, context);
   using printer = openPrinter(invocation, context);
@@ -193,16 +197,20 @@ function versionsOf(
   return { directory, retention };
 }
 
-/** Runs rounds until one is enough, or the user interrupts. A failure that may pass is told, and the next round tries again. */
+/**
+ * Runs rounds until one is enough, or the user interrupts. A failure that may pass is told, and the next round
+ * tries again. One that follows changes lasts until it fails.
+ */
 async function repeat(
   { interval, watch, dryRun, source, name }: SyncJob,
   round: (quietly: boolean) => Promise<number>,
   printer: Printer,
   { clock, signal }: Context,
 ): Promise<number> {
-  if (interval === undefined || watch || dryRun) return await round(false);
+  if (dryRun || (interval === undefined && !watch)) return await round(false);
   let last: number = EXIT.done;
-  for (let rounds = 0; !signal.aborted; rounds++) {
+  for (let rounds = 0, failures = 0; !signal.aborted; rounds++) {
+    const startedAt = clock.now();
     try {
       last = await round(rounds > 0);
     } catch (error) {
@@ -211,7 +219,8 @@ async function repeat(
       if (!mayPass(failure)) throw failure;
       printer.report({ type: "notice", level: "warning", message: failure.message, hint: failure.hint });
     }
-    await clock.sleep(interval, signal).catch(() => {});
+    failures = clock.now() - startedAt > LASTING_MS ? 1 : failures + 1;
+    await clock.sleep(watch ? backoffDelay(failures) : interval!, signal).catch(() => {});
   }
   return signal.aborted ? EXIT.interrupted : last;
 }

@@ -4,6 +4,7 @@ import { join } from "@std/path";
 import type { Clock } from "../core/clock.ts";
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { IgnoreRules } from "../files/ignore_rules.ts";
+import type { TreeRoot } from "../files/tree_root.ts";
 import type { Conflict } from "../sync/two_way/reconcile.ts";
 import { syncTwoWay, type TwoWayResult, type TwoWaySide } from "../sync/two_way/sync_two_way.ts";
 import type { Side } from "../sync/two_way/triple.ts";
@@ -16,6 +17,7 @@ import { Watcher } from "../watcher/watcher.ts";
 import { openBackup } from "./backup_place.ts";
 import { BackupVersions, type KeptSide } from "./backup_versions.ts";
 import type { Context } from "./command.ts";
+import { whileInPlace } from "./in_place.ts";
 import { copyDatabase, patternsFor, scratchDirectory } from "./places.ts";
 import type { Printer, TotalsReport } from "./report.ts";
 import type { SyncJob } from "./sync_job.ts";
@@ -45,7 +47,7 @@ export async function twoWay(
   await using resources = new AsyncDisposableStack();
   const rounds = await openRounds(job, resources, printer, context);
   if (!job.watch) return await rounds.run(quietly);
-  return await follow(job, rounds, quietly, context);
+  return await whileInPlace(rounds.roots, context, (context) => follow(job, rounds, quietly, context));
 }
 
 /** Does a round after every change, and now and then. */
@@ -59,8 +61,8 @@ async function follow(
   const stop = new AbortController();
   const stopped = AbortSignal.any([signal, stop.signal]);
   let changed = Promise.withResolvers<void>();
-  const watching = rounds.directories.map(async (directory) => {
-    const watcher = resources.use(new Watcher(directory, { clock, stateDirectory: state }));
+  const watching = rounds.roots.map(async ({ path }) => {
+    const watcher = resources.use(new Watcher(path, { clock, stateDirectory: state }));
     await watcher.ready;
     for await (const _event of watcher.events(stopped)) changed.resolve();
   });
@@ -70,8 +72,7 @@ async function follow(
   });
   for (let quiet = quietly; !signal.aborted; quiet = true) {
     changed = Promise.withResolvers();
-    const code = await rounds.run(quiet);
-    if (code === EXIT.brake) return code;
+    await rounds.run(quiet);
     const waited = new AbortController();
     await Promise.race([
       changed.promise,
@@ -86,7 +87,7 @@ async function follow(
 /** Two open sides, and what is done with them. */
 interface Rounds {
   /** Those that are directories of this machine. */
-  directories: string[];
+  roots: TreeRoot[];
   /** Does one round; returns the exit code. */
   run(quietly: boolean): Promise<number>;
 }
@@ -129,12 +130,14 @@ async function openRounds(
   const patterns = [...job.ignore, ...patternsFor(job.source, [job.state, job.log])];
   const rules = locals.map(([, { root }]) => IgnoreRules.load(root, patterns));
 
+  /** Why removals were held back in the round before: what is followed is not told again and again. */
+  let told: string | undefined;
   async function run(quietly: boolean): Promise<number> {
     const startedAt = clock.now();
     const problems = new Set<string>();
     if (versions !== undefined) {
       await Promise.all(locals.map(([, receiver]) => receiver.refresh()));
-      for (const [kept, receiver] of locals) await versions.keepFound(kept, receiver);
+      for (const [kept, receiver] of locals) await versions.keepFound(kept, receiver, signal);
     }
     const result = await syncTwoWay({
       a: side("a", source),
@@ -156,20 +159,23 @@ async function openRounds(
     });
     const { brake, plan = [] } = result;
     if (brake === undefined) {
-      for (const [kept, receiver] of locals) await versions?.keepSynced(kept, receiver);
+      for (const [kept, receiver] of locals) await versions?.keepSynced(kept, receiver, signal);
     }
     await versions?.prune();
     for (const { side, action } of plan) {
       printer.report({ type: "applied", action, on: NAMES[side], dryRun: true });
     }
-    if (brake !== undefined) warn(printer, `Nothing is removed on either side: ${brake}`);
+    if (brake !== undefined && brake !== told) {
+      warn(printer, `Nothing is removed on either side: ${brake}`);
+    }
+    told = brake;
     const totals = totalsOf(result, problems.size, (clock.now() - startedAt) / 1_000, job.dryRun);
     if (!(quietly && isIdle(totals))) printer.report(totals);
     if (result.interrupted || signal.aborted) return EXIT.interrupted;
     if (brake !== undefined) return EXIT.brake;
     return problems.size > 0 ? EXIT.problems : EXIT.done;
   }
-  return { directories: locals.map(([{ location }]) => location), run };
+  return { roots: locals.map(([, { root }]) => root), run };
 }
 
 /** Makes a source anew that was deleted since it was synced; returns whether it did. */
