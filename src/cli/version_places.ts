@@ -1,7 +1,6 @@
 /** Where versions are kept, and how the store of a directory is found again. @module */
-import { existsSync } from "@std/fs";
 import { basename, dirname, join, relative } from "@std/path";
-import { FilesyncError } from "../core/errors.ts";
+import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
 import { parsePath, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { STORE_FILE, VersionStore } from "../versions/version_store.ts";
 import type { Context, Flag } from "./command.ts";
@@ -58,7 +57,7 @@ export function findVersions(path: string, from: string | undefined, context: Co
       ...sources.filter(({ source }) => source === directory).map(({ store }) => store),
     ];
     const store = [...(named === undefined ? places : [named, versionsBeside(named), versionsWithin(named)])]
-      .find((place) => existsSync(join(place, STORE_FILE)));
+      .find(isStore);
     if (store !== undefined && (named === undefined || holdsTree(store, directory, asked))) {
       const within = relative(directory, asked);
       return { store, directory, ...(within === "" ? {} : { path: parsePath(within) }) };
@@ -74,6 +73,16 @@ export function findVersions(path: string, from: string | undefined, context: Co
     hint: "Name the backup with --from; versions are made by filesync sync and filesync serve --keep",
     permanent: true,
   });
+}
+
+/** Whether a store is at `place`; below a file there is none. */
+function isStore(place: string): boolean {
+  try {
+    return Deno.statSync(join(place, STORE_FILE)).isFile;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(osCode(error) ?? "")) return false;
+    throw toFilesyncError(`look for versions in "${place}"`, error);
+  }
 }
 
 /** Whether a store that was named is one of `directory`; of what it does not know, all of `asked` is meant. */

@@ -198,6 +198,16 @@ export class ActionQueue {
     return rows.length;
   }
 
+  /** Lets what waits for another try be taken at once, as if it had been tried no more than once. */
+  retryNow(): void {
+    this.#change(() => {
+      this.#sql(
+        "UPDATE queue_actions SET attempts = min(attempts, 1), ready_at = min(ready_at, ?) WHERE tried = 1 AND failed = 0",
+      ).run(this.#clock.now());
+    });
+    this.#notify();
+  }
+
   /** What failed for good. */
   failed(): QueuedAction[] {
     return this.#sql("SELECT * FROM queue_actions WHERE failed = 1 ORDER BY id").all().map(queuedAction);

@@ -217,6 +217,18 @@ Deno.test("ActionQueue.retryFailed() queues what failed anew, at a path and belo
   assertEquals(paths(queue.take(all)), ["put d/a", "put d-b", "put c"]);
 });
 
+Deno.test("ActionQueue.retryNow() lets what waits for its next try go at once", () => {
+  const { queue, add } = make();
+  add(put("a"), put("b"));
+  for (let tries = 0; tries < 3; tries++) {
+    const [{ id }] = queue.take({ items: 1, bytes: 0 });
+    queue.retry([id], { ...denied, permanent: false });
+    queue.retryNow();
+  }
+  const [first, second] = queue.take(all);
+  assertEquals([first.action.path, first.attempts, second.action.path, second.attempts], ["a", 2, "b", 1]);
+});
+
 Deno.test("ActionQueue.about() finds everything that touches the path, in whatever state", () => {
   const { queue, add } = make();
   add(put("d/failed"), put("d/flying"));

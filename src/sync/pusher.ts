@@ -136,8 +136,9 @@ export class Pusher implements AsyncDisposable {
    * @throws {FilesyncError} When the receiver refuses us, or cannot be reached.
    */
   async pushOnce(signal: AbortSignal): Promise<void> {
+    // Whoever asks again wants it tried again, however often that was in vain or cut short.
+    this.#options.state.queue.retryNow();
     await this.#whileSending(signal, ONCE_GIVE_UP_MS, async (stopped) => {
-      // Whoever asks again wants it tried again.
       this.#options.state.queue.retryFailed();
       await this.#lookAtAll(stopped);
       while (!stopped.aborted && (this.#pendingLooks > 0 || this.#sender!.isBusy(ONCE_TRIES))) {
