@@ -35,7 +35,10 @@ Deno.test("init without a name makes the file that every command reads", async (
   using home = new Home();
   assertEquals((await home.run("init")).code, 0);
   const file = `${home.environment.HOME}/.config/filesync/filesync.toml`;
-  Deno.writeTextFileSync(file, Deno.readTextFileSync(file).replace("# number = ", "number = 0 # "));
+  Deno.writeTextFileSync(
+    file,
+    Deno.readTextFileSync(file).replace(/(\[history\][^[]*)# number = /, "$1number = 0 # "),
+  );
   const history = await home.run("history", home.path);
   assertStringIncludes(history.err, "from 1 to 10000");
 });

@@ -22,6 +22,16 @@ export const RETENTION_FLAGS: readonly Flag[] = [
 ];
 
 /**
+ * What the flags say, when nothing is kept unless they do.
+ *
+ * @throws {FilesyncError} `usage`.
+ */
+export function givenRetention(invocation: Invocation): Retention | undefined {
+  const isGiven = RETENTION_FLAGS.some(({ name }) => invocation.flag(name) !== undefined);
+  return isGiven ? retentionOf(invocation) : undefined;
+}
+
+/**
  * What the flags say; `undefined` when nothing is to be kept.
  *
  * @param standard When no flag is given.

@@ -17,6 +17,7 @@ import { freeBytes } from "./doctor_check.ts";
 import { openPrinter } from "./printer.ts";
 import { onReload } from "./reload.ts";
 import type { Printer } from "./report.ts";
+import { givenRetention, RETENTION_FLAGS } from "./retention_flags.ts";
 import { parseCount } from "./sizes.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
 import { usageError } from "./usage_error.ts";
@@ -24,6 +25,7 @@ import { usageError } from "./usage_error.ts";
 export const serveCommand: CommandBody = {
   description:
     "Serves <dir> to `filesync watch`. A file in <dir> is always the old one or the new one, whole; what was acknowledged survives a power cut, unless --no-fsync says otherwise. The directory may be used and changed by others: at every start its files are compared with the index kept in <dir>/.filesync.\n\n" +
+    "With --keep, whatever a change replaces or removes is kept in <dir>/.filesync/versions first. What others do in the directory themselves is not.\n\n" +
     "At the first start a token is made and printed with the command to paste on the other machine. From this machine itself no token is needed, as long as the server listens on the loopback address only.",
   arguments: [{ name: "dir", description: "The directory to serve" }],
   flags: [
@@ -71,6 +73,7 @@ export const serveCommand: CommandBody = {
       env: "FILESYNC_TLS_KEY",
       description: "The private key of the certificate (PEM)",
     },
+    ...RETENTION_FLAGS,
     { ...NO_FSYNC_FLAG, env: "FILESYNC_NO_FSYNC" },
     LOG_FLAG,
   ],
@@ -80,6 +83,10 @@ export const serveCommand: CommandBody = {
     {
       command: "filesync serve /srv/photos --tls -l 0.0.0.0:7433",
       does: "The same over HTTPS, with a certificate of its own",
+    },
+    {
+      command: "filesync serve /srv/photos --keep staggered --keep-for 30d",
+      does: "Keep what is replaced or removed, for filesync versions and filesync restore",
     },
     { command: "filesync serve . --tls-cert cert.pem --tls-key key.pem -l 0.0.0.0:443", does: "Over HTTPS" },
   ],
@@ -91,9 +98,15 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
   const { hostname, port } = parseListen(invocation.flag("listen")!);
   const givenTls = readTls(invocation);
   using printer = openPrinter(invocation, context);
+  const warn = (error: unknown, verb: string) => {
+    const { message, hint } = toFilesyncError(verb, error);
+    printer.report({ type: "notice", level: "warning", message, hint });
+  };
+  const retention = givenRetention(invocation);
   await using receiver = new LocalReceiver(invocation.arguments[0], {
     clock,
     fsync: !invocation.has("no-fsync"),
+    keep: retention && { retention, onProblem: (error) => warn(error, "keep versions") },
   });
   const directory = receiver.root.path;
   const state = `${directory}/${STATE_DIRECTORY}`;
@@ -132,10 +145,7 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
         } else printer.report({ type: "problem", problem: result.problem });
       });
     },
-    onFailure(error) {
-      const { message, hint } = toFilesyncError("answer a request", error);
-      printer.report({ type: "notice", level: "warning", message, hint });
-    },
+    onFailure: (error) => warn(error, "answer a request"),
   });
   const options = {
     hostname,

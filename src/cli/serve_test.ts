@@ -1,44 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { FakeContext } from "../../tests/support/command_line.ts";
-import { Home, jsonLines, type Outcome } from "../../tests/support/run_command.ts";
+import { Home, jsonLines } from "../../tests/support/run_command.ts";
+import { Served } from "../../tests/support/served.ts";
 import { assertSameTree, makeTree } from "../../tests/support/trees.ts";
 import { systemClock as clock } from "../core/clock.ts";
 import { EXIT } from "../core/errors.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
-
-/** A server that runs until the test ends. */
-class Served implements AsyncDisposable {
-  readonly #stop = new AbortController();
-  readonly context: FakeContext;
-  readonly #ended: Promise<Outcome>;
-
-  constructor(home: Home, ...args: string[]) {
-    this.context = home.context({ signal: this.#stop.signal });
-    this.#ended = home.runIn(this.context, "serve", ...args);
-  }
-
-  /** The object or the line that says that it listens. */
-  async listening(): Promise<string> {
-    for (const end = clock.now() + 30_000; !this.context.printed.includes("listening");) {
-      if (clock.now() > end) throw new Error(`It does not listen: ${this.context.complained}`);
-      await clock.sleep(10);
-    }
-    return this.context.printed;
-  }
-
-  async url(): Promise<string> {
-    return /http:\/\/[^\s"]+/.exec(await this.listening())![0];
-  }
-
-  async stop(): Promise<Outcome> {
-    this.#stop.abort();
-    return await this.#ended;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-  }
-}
 
 Deno.test("serve takes what watch pushes, and tells of it", async () => {
   using home = new Home();

@@ -1,26 +1,53 @@
 /** `filesync versions`: what can come back. @module */
-import type { Entry } from "../core/entry.ts";
 import { EXIT, FilesyncError } from "../core/errors.ts";
 import { parsePath, type TreePath } from "../core/path.ts";
 import type { Difference, Snapshot } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
 import { resolveVersion } from "../versions/version_names.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
+import { describeEntry, localTime } from "./entry_text.ts";
 import { jsonLine } from "./json_printer.ts";
+import { showKept } from "./kept_versions.ts";
 import { quotePath, visible } from "./quote.ts";
 import { count } from "./report_text.ts";
 import { formatBytes } from "./sizes.ts";
+import { openServed, servedIn, SERVER_FLAGS, serverIn } from "./served_tree.ts";
 import { createStyle } from "./style.ts";
 import { usageError } from "./usage_error.ts";
 import { findVersions, type FoundVersions, FROM_FLAG } from "./version_places.ts";
 
 export const versionsCommand: CommandBody = {
   description:
-    "Works on a backup, on the source of a sync, and on a served directory; also when they were deleted. A version of a directory is a whole state of it; `filesync restore` brings it back.",
-  arguments: [{ name: "dir", description: "The directory, or a file or directory in it" }],
+    "Works on a backup, on the source of a sync, and on a served directory; also when they were deleted. A version of a directory is a whole state of it; `filesync restore` brings it back.\n\n" +
+    "A directory that is served with --keep, and a server itself, have a version of each file that was replaced or removed, what went last first.",
+  arguments: [{
+    name: "dir",
+    description: "The directory, or a file or directory in it, or http(s)://… of a server",
+  }],
   flags: [
     { name: "diff", short: "d", value: "VERSION", description: "Show what that version changed" },
+    {
+      name: "under",
+      short: "u",
+      value: "PATH",
+      description: "Of a served tree, only what was at PATH and below it",
+    },
+    {
+      name: "at",
+      value: "TIME",
+      description:
+        "Of a served tree, show what stood there at TIME, such as 2026-11-20T18:00 or 2h, or before version N went",
+    },
+    {
+      name: "number",
+      short: "n",
+      value: "N",
+      default: "50",
+      description: "Of a served tree, show at most N versions",
+    },
+    { name: "before", value: "N", description: "Of a served tree, only versions with a number below N" },
     FROM_FLAG,
+    ...SERVER_FLAGS,
   ],
   examples: [
     { command: "filesync versions ~/documents", does: "All versions of a directory" },
@@ -29,12 +56,32 @@ export const versionsCommand: CommandBody = {
       command: "filesync versions ~/documents --diff previous",
       does: "What the version before the latest changed",
     },
+    {
+      command: "filesync versions https://backup.lan --under letters",
+      does: "What went below a directory on a server",
+    },
+    { command: "filesync versions /srv/photos --at 2h", does: "What a served directory had two hours ago" },
   ],
-  run: (invocation, context) => Promise.resolve(versions(invocation, context)),
+  run: versions,
 };
 
-function versions(invocation: Invocation, context: Context): number {
-  const found = findVersions(invocation.arguments[0], invocation.flag("from"), context);
+async function versions(invocation: Invocation, context: Context): Promise<number> {
+  const [asked] = invocation.arguments;
+  const server = serverIn(asked);
+  const found = server === undefined ? findVersions(asked, invocation.flag("from"), context) : undefined;
+  const served = server ?? servedIn(found!, asked);
+  if (served === undefined) return showSnapshots(found!, invocation, context);
+  refuseFlag("diff", "a served tree has no versions of the whole; show a state with --at", invocation);
+  const under = invocation.flag("under");
+  const within = served.kind === "directory" ? served.within : undefined;
+  await using tree = await openServed(served, { invocation, context, toChange: false });
+  return await showKept(tree, under === undefined ? within : pathInTree(under), invocation, context);
+}
+
+function showSnapshots(found: FoundVersions, invocation: Invocation, context: Context): number {
+  for (const flag of ["under", "at", "before"]) {
+    refuseFlag(flag, "it is for served trees; of others name the path itself", invocation);
+  }
   using store = new VersionStore(found.store, { readOnly: true });
   const tree = treeIn(store, found);
   const snapshots = store.snapshots.list(tree);
@@ -47,6 +94,10 @@ function versions(invocation: Invocation, context: Context): number {
     context.stdout.write(invocation.has("json") ? jsonLine(context.clock.now(), json) : `${text}\n`);
   }
   return EXIT.done;
+}
+
+function refuseFlag(name: string, reason: string, invocation: Invocation): void {
+  if (invocation.flag(name) !== undefined) throw usageError(`use --${name}`, reason);
 }
 
 /** The number of the tree whose versions are asked for: the directory's own, else those of what it is a backup of. */
@@ -117,7 +168,7 @@ function* ofPath(store: VersionStore, tree: number, path: TreePath, context: Con
         ...{ version: snapshot, made: new Date(time).toISOString(), entry },
         ...(until === undefined ? {} : { until: new Date(until.time).toISOString() }),
       },
-      text: `${style.bold(String(snapshot).padStart(5))}  ${localTime(time)}  ${describe(entry)}${
+      text: `${style.bold(String(snapshot).padStart(5))}  ${localTime(time)}  ${describeEntry(entry)}${
         until === undefined ? `  ${style.green("latest")}` : `  until ${localTime(until.time)}`
       }`,
     };
@@ -148,26 +199,9 @@ function* ofDifference(
 }
 
 function textOfDifference({ path, before, after }: Difference): string {
-  if (before === undefined) return `+ ${quotePath(path)}  ${describe(after!)}`;
-  if (after === undefined) return `- ${quotePath(path)}  ${describe(before)}`;
-  return `~ ${quotePath(path)}  ${describe(before)} → ${describe(after)}`;
-}
-
-function describe(entry: Entry): string {
-  switch (entry.kind) {
-    case "file":
-      return `${formatBytes(entry.size)}, changed ${localTime(entry.mtime)}`;
-    case "directory":
-      return "directory";
-    case "symlink":
-      return `link to ${quotePath(entry.target)}`;
-  }
-}
-
-/** A moment as people of this machine write it. */
-function localTime(time: number): string {
-  const moment = new Date(time - new Date(time).getTimezoneOffset() * 60_000);
-  return moment.toISOString().slice(0, 19).replace("T", " ");
+  if (before === undefined) return `+ ${quotePath(path)}  ${describeEntry(after!)}`;
+  if (after === undefined) return `- ${quotePath(path)}  ${describeEntry(before)}`;
+  return `~ ${quotePath(path)}  ${describeEntry(before)} → ${describeEntry(after)}`;
 }
 
 /** The path in a tree that a user means by `text`, relative to its top. */

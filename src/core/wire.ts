@@ -163,6 +163,27 @@ export const historyQuerySchema = v.object({
   limit: v.optional(v.pipe(v.string(), v.digits(), v.toNumber(), v.minValue(1), v.maxValue(10_000))),
 });
 
+/** The query of `GET /v1/versions`. */
+export const versionsQuerySchema = historyQuerySchema;
+
+/** The query of `GET /v1/versions/tree`: the moment, milliseconds since the epoch, and what is asked for. */
+export const treeAtQuerySchema = v.object({
+  at: v.pipe(v.string(), v.digits(), v.toNumber(), v.safeInteger()),
+  under: v.optional(pathSchema),
+});
+
+/** The answer of `GET /v1/versions`. */
+export const keptPageSchema = v.object({
+  versions: v.array(v.object({
+    id: size,
+    keptAt: time,
+    cause: v.picklist(["replaced", "removed", "moved"]),
+    since: time,
+    entry: entrySchema,
+  })),
+  completeSince: time,
+});
+
 /** What is missing of an offer, on the wire: positions in the manifest as half-open ranges. */
 export type WireNeed = "nothing" | "whole" | [start: number, end: number][];
 

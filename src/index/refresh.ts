@@ -82,7 +82,8 @@ export async function refresh(
   /** Records what stands there; only what is another entry than before is a change. */
   const take = (entry: Entry, look: Look, packedManifest?: Uint8Array) => {
     const before = index.get(entry.path);
-    index.put(entry, look, packedManifest);
+    // What stood there before anybody looked may have stood there for long.
+    index.put(entry, look, packedManifest, first ? 0 : look.lookedAt);
     if (before !== undefined && sameEntry(before, entry)) return;
     result.changed++;
     const { path, size, digest } = { size: undefined, digest: undefined, ...entry };

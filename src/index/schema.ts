@@ -71,4 +71,8 @@ export const INDEX_MIGRATIONS: readonly string[] = [
     PRIMARY KEY (content, first)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Since when what stands there does so, milliseconds since the epoch; 0 when it was found by the first look.
+  ALTER TABLE entries ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -23,6 +23,13 @@ export interface Look {
   lookedAt: number;
 }
 
+/** An entry, and since when it stands at its path. */
+export interface EntrySince {
+  entry: IndexedEntry;
+  /** Milliseconds since the epoch; 0 when it was there before anybody looked. */
+  since: number;
+}
+
 /** An entry together with how it looked. */
 export type IndexedEntry = Entry & Look;
 
@@ -67,6 +74,7 @@ type EntryRow = [
   dev: number,
   ino: number,
   lookedAt: number,
+  since: number,
 ];
 
 type SeenRow = [
@@ -82,7 +90,7 @@ type SeenRow = [
 ];
 
 const SELECT_ENTRY = `
-  SELECT path, kind, entries.size, mtime, mode, target, digest, ctime, dev, ino, looked_at
+  SELECT path, kind, entries.size, mtime, mode, target, digest, ctime, dev, ino, looked_at, since
   FROM entries LEFT JOIN contents ON contents.id = entries.content`;
 
 /** Greater than every path: in SQLite a blob sorts after all text. */
@@ -160,6 +168,12 @@ export class TreeIndex implements Disposable {
     return row && toEntry(row);
   }
 
+  /** What stands at `path`, and since when. */
+  standing(path: TreePath): EntrySince | undefined {
+    const [row] = this.#lists<EntryRow>(`${SELECT_ENTRY} WHERE path = ?`).all(path);
+    return row && toEntrySince(row);
+  }
+
   /** Those of `paths` at which something stands. */
   knownAmong(paths: readonly TreePath[]): Set<TreePath> {
     const rows = this.sql("SELECT path FROM entries WHERE path IN (SELECT value FROM json_each(?))")
@@ -209,6 +223,21 @@ export class TreeIndex implements Disposable {
     return rows.map((row) => row.path);
   }
 
+  /** What stands at and below `path`, and since when; parents before what they hold. */
+  entriesWithin(path: TreePath): EntrySince[] {
+    const { low, high } = rangeBelow(path);
+    return this.#lists<EntryRow>(`${SELECT_ENTRY} WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path`)
+      .all(path, low, high).map(toEntrySince);
+  }
+
+  /** The first entries after the path `after` that stand since `time` or longer, at and below `under`. */
+  standingSince(time: number, after: string, under: TreePath, limit: number): EntrySince[] {
+    const { low, high } = rangeOf(under);
+    return this.#lists<EntryRow>(`
+      ${SELECT_ENTRY} WHERE path > ? AND since <= ? AND (path = ? OR (path >= ? AND path < ?))
+      ORDER BY path LIMIT ?`).all(after, time, under, low, high, limit).map(toEntrySince);
+  }
+
   /** How many entries {@linkcode pathsWithin} gives. */
   countWithin(path: TreePath): number {
     const { low, high } = rangeBelow(path);
@@ -232,8 +261,9 @@ export class TreeIndex implements Disposable {
    * Records what stands at a path now.
    *
    * @param packedManifest The chunks of a file's content, needed when the content is new here.
+   * @param since When it came, unless the same content stood there before.
    */
-  put(entry: Entry, look: Look, packedManifest?: Uint8Array): void {
+  put(entry: Entry, look: Look, packedManifest?: Uint8Array, since = look.lookedAt): void {
     const content = entry.kind === "file" ? this.#contentFor(entry.digest, entry.size, packedManifest) : null;
     const values = [
       entry.kind,
@@ -250,14 +280,16 @@ export class TreeIndex implements Disposable {
     ];
     // Most are new, and one question is cheaper than two.
     const { changes } = this.sql(`
-      INSERT INTO entries (kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at, path, parent)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING`)
-      .run(...values, parentOf(entry.path));
+      INSERT INTO entries (kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at, path, parent, since)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING`)
+      .run(...values, parentOf(entry.path), since);
     if (changes > 0) return;
     const old = this.#contentOf(entry.path);
     this.sql(`
       UPDATE entries SET (kind, size, mtime, mode, target, content, ctime, dev, ino, looked_at)
-        = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE path = ?`).run(...values);
+        = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10),
+        since = CASE WHEN kind = ?1 AND target IS ?5 AND content IS ?6 THEN since ELSE ?12 END
+      WHERE path = ?11`).run(...values, since);
     if (old !== null && old !== content) this.#dropContentIfUnused(old);
   }
 
@@ -271,17 +303,21 @@ export class TreeIndex implements Disposable {
     for (const { content } of contents) this.#dropContentIfUnused(content);
   }
 
-  /** Renames `from`, with everything below it, to `to`. What was recorded at `to` is forgotten. */
-  move(from: TreePath, to: TreePath): void {
+  /**
+   * Renames `from`, with everything below it, to `to`. What was recorded at `to` is forgotten.
+   *
+   * @param since When that happened. @default {as it is: nobody asks}
+   */
+  move(from: TreePath, to: TreePath, since?: number): void {
     this.remove(to);
     const { low, high } = rangeBelow(from);
     // substr counts characters, as code points: SQLite measures both sides the same way.
     const rest = [...from].length + 1;
-    this.sql(
-      "UPDATE entries SET path = ?1 || substr(path, ?2), parent = ?1 || substr(parent, ?2) WHERE path >= ?3 AND path < ?4",
-    )
-      .run(to, rest, low, high);
-    this.sql("UPDATE entries SET path = ?, parent = ? WHERE path = ?").run(to, parentOf(to), from);
+    this.sql(`
+      UPDATE entries SET path = ?1 || substr(path, ?2), parent = ?1 || substr(parent, ?2), since = coalesce(?5, since)
+      WHERE path >= ?3 AND path < ?4`).run(to, rest, low, high, since ?? null);
+    this.sql("UPDATE entries SET path = ?, parent = ?, since = coalesce(?, since) WHERE path = ?")
+      .run(to, parentOf(to), since ?? null, from);
   }
 
   /** The paths that hold a content. */
@@ -421,7 +457,7 @@ export class TreeIndex implements Disposable {
   }
 
   /** The statement of `text`; whole trees are read by it, so rows come as plain lists, twice as fast. */
-  #lists<Row>(text: string): { all(...values: (string | number)[]): Row[] } {
+  #lists<Row>(text: string): { all(...values: (string | number | Uint8Array)[]): Row[] } {
     const isNew = !this.#statements.has(text);
     const statement = this.sql(text) as unknown as {
       setReturnArrays(on: boolean): void;
@@ -493,4 +529,15 @@ function toEntry(
     case "symlink":
       return { kind, path, mtime, target: target!, ctime, dev, ino, lookedAt };
   }
+}
+
+function toEntrySince(row: EntryRow): EntrySince {
+  return { entry: toEntry(row), since: row.at(-1) as number };
+}
+
+/** An entry without how it looked on this disk. */
+export function bareEntry(entry: Entry | IndexedEntry): Entry {
+  if (!("lookedAt" in entry)) return entry;
+  const { ctime: _ctime, dev: _dev, ino: _ino, lookedAt: _lookedAt, ...bare } = entry;
+  return bare;
 }

@@ -20,6 +20,7 @@ import { sessionRoutes } from "./session_routes.ts";
 import { type Gauge, Metrics, METRICS_TYPE } from "./metrics.ts";
 import { type Session, Sessions } from "./sessions.ts";
 import { treeRoutes } from "./tree_routes.ts";
+import { versionRoutes } from "./version_routes.ts";
 
 /** Settings of {@linkcode createApp}. */
 export interface AppOptions {
@@ -81,6 +82,7 @@ export function createApp(receiver: Receiver, options: AppOptions): Hono {
   app.route("/v1", pullRoutes(context));
   app.route("/v1", entryRoutes(context));
   app.route("/v1", treeRoutes(context));
+  app.route("/v1", versionRoutes(context));
   app.notFound((c) =>
     problemResponse(
       new FilesyncError({

@@ -1,15 +1,16 @@
 /** `/v1/files/*`, `/v1/directories/*`, `/v1/links/*`, `/v1/entries/*`: one path at a time, for scripts. @module */
-import { decodeBase64, encodeBase64 } from "@std/encoding";
+import { decodeBase64 } from "@std/encoding";
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { chunkingByName } from "../chunking/chunker.ts";
-import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
+import { type Digest, digestFromBytes } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { nameFault, parsePath, type TreePath } from "../core/path.ts";
 import { actionSchema, parseWire, SESSION_HEADER } from "../core/wire.ts";
 import { stageStream } from "../transport/stage_stream.ts";
 import type { RouteContext } from "./app.ts";
 import { applyOne } from "./apply_one.ts";
+import { contentAnswer } from "./content_answer.ts";
 import { checked } from "./json_body.ts";
 import { bodyPieces, limitBody, MAX_JSON_BYTES, readBody } from "./request_body.ts";
 
@@ -27,18 +28,8 @@ export function entryRoutes(context: RouteContext): Hono {
     const path = pathOf(c, "files");
     const entry = await receiver.entry(path);
     if (entry?.kind !== "file") throw notFound("read", path);
-    const range = rangeOf(c.req.header("range"), entry.size);
-    const { start, end } = range ?? { start: 0, end: entry.size };
-    c.header("content-type", "application/octet-stream");
-    c.header("content-length", String(end - start));
-    c.header("accept-ranges", "bytes");
     c.header("last-modified", new Date(entry.mtime).toUTCString());
-    c.header("repr-digest", `sha-256=:${encodeBase64(digestToBytes(entry.digest))}:`);
-    if (range !== undefined) c.header("content-range", `bytes ${start}-${end - 1}/${entry.size}`);
-    const status = range === undefined ? 200 : 206;
-    // Nobody would read the stream to its end, nor close the file.
-    if (c.req.method === "HEAD") return c.body(null, status);
-    return c.body(await receiver.read(path, entry.size === 0 ? undefined : { start, end }), status);
+    return await contentAnswer(c, entry, (range) => receiver.read(path, range));
   });
 
   app.put("/files/*", async (c) => {
@@ -133,22 +124,6 @@ function pathOf(c: Context, collection: string): TreePath {
     });
   }
   return parsePath(names.join("/"));
-}
-
-/** The one range asked for, or `undefined` for the whole; several ranges are answered with the whole, as RFC 9110 allows. */
-function rangeOf(header: string | undefined, size: number): { start: number; end: number } | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? "");
-  if (match === null || match[0] === "bytes=-") return undefined;
-  const [, first, last] = match;
-  const start = first === "" ? Math.max(0, size - Number(last)) : Number(first);
-  const end = first === "" || last === "" ? size : Math.min(size, Number(last) + 1);
-  if (start < end) return { start, end };
-  throw new FilesyncError({
-    code: "bad-range",
-    operation: "read a part of the file",
-    reason: `the range ${JSON.stringify(header)} is not within its ${size} bytes`,
-    permanent: true,
-  });
 }
 
 /**

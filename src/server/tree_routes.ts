@@ -4,10 +4,8 @@ import { historyQuerySchema, LINES_TYPE, moveSchema, SESSION_HEADER } from "../c
 import type { RouteContext } from "./app.ts";
 import { applyOne } from "./apply_one.ts";
 import { checked } from "./json_body.ts";
+import { lineStream } from "./line_stream.ts";
 import { limitBody, MAX_JSON_BYTES } from "./request_body.ts";
-
-/** Characters of the tree's list that are sent in one piece. */
-const PIECE = 64 << 10;
 
 export function treeRoutes(context: RouteContext): Hono {
   const { receiver, clock } = context;
@@ -15,9 +13,7 @@ export function treeRoutes(context: RouteContext): Hono {
 
   app.get("/tree", async (c) => {
     await receiver.open();
-    return c.body(ReadableStream.from(treeLines(receiver.tree())).pipeThrough(new TextEncoderStream()), 200, {
-      "content-type": LINES_TYPE,
-    });
+    return c.body(lineStream(receiver.tree()), 200, { "content-type": LINES_TYPE });
   });
 
   app.get(
@@ -33,16 +29,4 @@ export function treeRoutes(context: RouteContext): Hono {
   });
 
   return app;
-}
-
-/** One entry a line; an empty line at the end says that it is whole. */
-async function* treeLines(entries: AsyncIterable<unknown>): AsyncGenerator<string> {
-  let piece = "";
-  for await (const entry of entries) {
-    piece += `${JSON.stringify(entry)}\n`;
-    if (piece.length < PIECE) continue;
-    yield piece;
-    piece = "";
-  }
-  yield `${piece}\n`;
 }

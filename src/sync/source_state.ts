@@ -28,6 +28,7 @@ const STATE_MIGRATIONS: readonly string[] = [
   -- What the receiver holds at paths where something else is queued to be put; the manifest when it is long and known.
   CREATE TABLE bases (path TEXT PRIMARY KEY, digest BLOB NOT NULL, size INTEGER NOT NULL, manifest BLOB) STRICT;
   `,
+  INDEX_MIGRATIONS[2],
 ];
 
 /** Content that the receiver holds, and from which another can be made. */

@@ -26,8 +26,10 @@ import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
 import { buildContent, type BuiltContent } from "./build_content.ts";
+import type { BatchKeeper } from "./batch_keeper.ts";
 import type { Durability } from "./durability.ts";
 import { isRespelled, requireExpected, type Verified, verifyExpected } from "./expectation.ts";
+import type { Keeper } from "./keeper.ts";
 import type { ActionResult, Batch, BatchResult } from "./receiver.ts";
 
 /** What a batch is applied to. */
@@ -41,6 +43,8 @@ export interface BatchTarget {
   /** Held by whoever changes the tree. */
   writing: Mutex;
   clock: Clock;
+  /** Keeps what is replaced and removed, if anybody does. */
+  keeper?: Keeper;
   /**
    * Told of paths where something else stands than the index says.
    *
@@ -58,16 +62,20 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
   const known = answerTo(batch, index);
   if (known !== undefined) return await whenDurable(known, batch, target);
   using anchor = target.root.anchor();
+  using keeping = target.keeper?.batch(anchor);
   const together = durability.together(batch.actions.length);
-  const prepared = await prepare(batch, anchor, target, together);
+  const [prepared] = await Promise.all([
+    prepare(batch, anchor, target, together),
+    keeping?.add(batch.actions),
+  ]);
   try {
-    if (together) await durability.syncAll();
-    else await syncContents(batch, prepared);
+    const kept = keeping?.commit(together);
+    await (together ? durability.syncAll() : syncContents(batch, prepared)).finally(() => kept);
     const verified = await verifyExpected(batch.actions, anchor, index, target.clock);
     const answer = await target.writing.run(() =>
       // The same batch may have been sent twice, and the other one have been faster.
       Promise.resolve(
-        answerTo(batch, index) ?? carryOut(batch, { prepared, verified }, anchor, target, together),
+        answerTo(batch, index) ?? carryOut(batch, { prepared, verified, keeping }, anchor, target, together),
       )
     );
     return together ? await whenDurable(answer, batch, target) : answer;
@@ -145,6 +153,7 @@ async function prepare(
         durability: target.durability,
         contents: batch.contents,
         deltas: batch.deltas,
+        kept: target.keeper,
         built,
         onStale: target.onStale,
       });
@@ -186,6 +195,13 @@ function holdsAlready(put: PutAction, anchor: Anchor, index: TreeIndex): boolean
 /** Errors that can come of a tree that was changed behind the index's back. */
 const TREE_DIFFERS = new Set<ErrorCode>(["conflict", "exists-unknown", "not-found"]);
 
+/** What is ready when the tree is changed. */
+interface Ready {
+  prepared: Prepared[];
+  verified: Verified;
+  keeping: BatchKeeper | undefined;
+}
+
 /**
  * Makes the changes, records them, and answers; synchronous, so that nothing sees a state in between.
  *
@@ -193,13 +209,16 @@ const TREE_DIFFERS = new Set<ErrorCode>(["conflict", "exists-unknown", "not-foun
  */
 function carryOut(
   batch: Batch,
-  { prepared, verified }: { prepared: Prepared[]; verified: Verified },
+  { prepared, verified, keeping }: Ready,
   anchor: Anchor,
   target: BatchTarget,
   syncedLater: boolean,
 ): BatchResult {
   const { index, staging, growing } = target;
-  const work = new BatchWork(anchor, target, verified);
+  // Whatever comes of it, what went is kept.
+  using settling = new DisposableStack();
+  settling.defer(() => keeping?.settle());
+  const work = new BatchWork(anchor, target, { verified, keeping });
   const answer = index.transaction(() => {
     const before = index.sequence;
     const results = batch.actions.map((action, at): ActionResult => {
@@ -244,18 +263,25 @@ const OWNER_ALL = 0o700;
 class BatchWork {
   readonly #anchor: Anchor;
   readonly #index: TreeIndex;
-  readonly #now: () => number;
+  /** All that a batch does, it does at one moment. */
+  readonly #now: number;
   readonly #verified: Verified;
+  readonly #keeping: BatchKeeper | undefined;
   readonly #onStale: (path: TreePath) => void;
   readonly #touched = new Set<TreePath>();
   /** Directories made writable for a moment, with the mode they had. */
   readonly #unlocked = new Map<TreePath, number>();
 
-  constructor(anchor: Anchor, { index, clock, onStale }: BatchTarget, verified: Verified) {
+  constructor(
+    anchor: Anchor,
+    { index, clock, onStale }: BatchTarget,
+    { verified, keeping }: Pick<Ready, "verified" | "keeping">,
+  ) {
     this.#anchor = anchor;
     this.#index = index;
-    this.#now = () => clock.now();
+    this.#now = clock.now();
     this.#verified = verified;
+    this.#keeping = keeping;
     this.#onStale = onStale;
   }
 
@@ -336,12 +362,14 @@ class BatchWork {
       this.#anchor.setAttributes(path, { mode, mtime });
     } else {
       this.#makeParents(path);
+      const gone = this.#keeping?.leaving(path, "replaced", this.#now, action);
       try {
         this.#anchor.place(content.temp, path);
       } catch (error) {
         this.#refuseDirectory(path);
         throw error;
       }
+      this.#keeping?.made(path, gone);
       this.#touched.add(parentOf(path));
     }
     this.#record("put", entry, content?.packedManifest);
@@ -356,6 +384,7 @@ class BatchWork {
     if (stat === undefined) {
       this.#makeParents(path);
       this.#anchor.makeDirectory(path, mode);
+      this.#keeping?.made(path);
       this.#touched.add(parentOf(path));
     } else if (known !== undefined && sameEntry(known, { ...entry, mode }) && stat.mode === mode) {
       // Its time may have moved because of what was done inside; `finish` sees to that.
@@ -378,7 +407,9 @@ class BatchWork {
     this.#makeParents(path);
     this.#refuseDirectory(path);
     if (stat?.kind !== "symlink" || this.#anchor.readLink(path) !== target) {
+      const gone = this.#keeping?.leaving(path, "replaced", this.#now);
       this.#anchor.makeSymlink(target, path);
+      this.#keeping?.made(path, gone);
     }
     this.#anchor.setAttributes(path, { mtime });
     this.#touched.add(parentOf(path));
@@ -406,14 +437,16 @@ class BatchWork {
       }
     }
     this.#index.remove(path);
-    this.#index.record({ time: this.#now(), what: "remove", path });
+    this.#index.record({ time: this.#now, what: "remove", path });
   }
 
   /** Removes what the index knows at and below `path`. Returns the first path that it does not know, and left alone. */
   #removeKnown(path: TreePath, isDirectory: boolean): TreePath | undefined {
     if (this.#index.get(path) === undefined) return path;
     if (!isDirectory) {
+      const gone = this.#keeping?.leaving(path, "removed", this.#now);
       this.#anchor.removeFile(path);
+      this.#keeping?.went(gone);
       return undefined;
     }
     let left: TreePath | undefined;
@@ -425,8 +458,12 @@ class BatchWork {
       if (leftThere === undefined) this.#index.remove(child);
       left ??= leftThere;
     }
-    if (left === undefined) this.#anchor.removeDirectory(path);
-    else this.#touched.add(path);
+    if (left !== undefined) this.#touched.add(path);
+    else {
+      const gone = this.#keeping?.leaving(path, "removed", this.#now);
+      this.#anchor.removeDirectory(path);
+      this.#keeping?.went(gone);
+    }
     return left;
   }
 
@@ -470,15 +507,20 @@ class BatchWork {
     ) {
       throw standsInTheWay(path, "directory");
     }
+    const isReplaced = there !== undefined && !isRespelled(action, stat, there);
+    const replaced = isReplaced ? this.#keeping?.leaving(path, "replaced", this.#now) : undefined;
+    const left = this.#keeping?.moving(from, this.#now);
     this.#anchor.rename(from, path);
-    this.#index.move(from, path);
+    this.#keeping?.went(replaced);
+    this.#keeping?.moved(from, path, this.#now, left);
+    this.#index.move(from, path, this.#now);
     for (const touched of this.#touched) {
       if (isWithin(touched, from)) this.#touched.add(rebase(touched, from, path));
     }
     this.#touched.add(parentOf(from)).add(parentOf(path));
     const moved = this.#anchor.lstat(path);
     if (moved !== undefined) this.#index.put({ ...entry, path }, { ...moved, lookedAt: entry.lookedAt });
-    this.#index.record({ time: this.#now(), what: "move", path, from });
+    this.#index.record({ time: this.#now, what: "move", path, from });
   }
 
   /** Lets the owner write into a directory until the end of the batch. Says whether that changed anything. */
@@ -494,11 +536,12 @@ class BatchWork {
 
   #makeParents(path: TreePath): void {
     for (const directory of this.#anchor.makeParents(path)) {
+      this.#keeping?.made(directory);
       const stat = this.#madeAt(directory, "directory");
       const { mtime, mode } = stat;
       this.#index.put({ kind: "directory", path: directory, mtime, mode }, {
         ...stat,
-        lookedAt: this.#now(),
+        lookedAt: this.#now,
       });
       this.#touched.add(directory).add(parentOf(directory));
     }
@@ -522,9 +565,9 @@ class BatchWork {
 
   #record(what: Action["type"], entry: Entry, packedManifest?: Uint8Array): void {
     const stat = this.#madeAt(entry.path, entry.kind);
-    this.#index.put(entry, { ...stat, lookedAt: this.#now() }, packedManifest);
+    this.#index.put(entry, { ...stat, lookedAt: this.#now }, packedManifest);
     const file = entry.kind === "file" ? { size: entry.size, digest: entry.digest } : {};
-    this.#index.record({ time: this.#now(), what, path: entry.path, ...file });
+    this.#index.record({ time: this.#now, what, path: entry.path, ...file });
   }
 }
 

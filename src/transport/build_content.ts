@@ -15,6 +15,7 @@ import type { Anchor, OpenFile, TempFile } from "../files/tree_root.ts";
 import type { GrowingContent, GrowingContents } from "../index/growing_contents.ts";
 import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
+import type { Keeper } from "./keeper.ts";
 import { buildFromDelta } from "./build_delta.ts";
 import { contentMismatch, contentMissing } from "./content_faults.ts";
 import { ContentWriter, type WriterTools } from "./content_writer.ts";
@@ -29,6 +30,8 @@ export interface ContentSources extends WriterTools {
   contents: ReadonlyMap<Digest, Uint8Array<ArrayBuffer>>;
   /** Sent along with the batch: how to make the content from another one. */
   deltas?: ReadonlyMap<Digest, Uint8Array>;
+  /** What was replaced or removed, if it is kept. */
+  kept?: Pick<Keeper, "has" | "restore">;
   /** Built before in the same batch, and verified. */
   built: ReadonlyMap<Digest, BuiltContent>;
   /** Told of a path that does not hold `content`, though the index says so. */
@@ -66,9 +69,9 @@ export async function buildContent(put: PutAction, sources: ContentSources): Pro
 }
 
 /** Whether a content can be had without chunks. */
-function isAtHand(content: Digest, { contents, built, deltas, index }: ContentSources): boolean {
+function isAtHand(content: Digest, { contents, built, deltas, kept, index }: ContentSources): boolean {
   return contents.has(content) || built.has(content) || deltas?.has(content) === true ||
-    index.hasContent(content);
+    index.hasContent(content) || kept?.has(content) === true;
 }
 
 async function fill(
@@ -76,7 +79,7 @@ async function fill(
   put: PutAction,
   sources: ContentSources,
 ): Promise<Pick<BuiltContent, "packedManifest">> {
-  const { index, staging, contents, deltas, built, onStale } = sources;
+  const { index, staging, contents, deltas, kept, built, onStale } = sources;
   const sent = contents.get(put.digest);
   if (sent !== undefined) {
     const content = describeBytes(sent, DEFAULT_CHUNKING);
@@ -98,6 +101,8 @@ async function fill(
     if (await copyVerified(path, put, sources, temp)) return {};
     onStale(path, put.digest);
   }
+  const packed = kept?.has(put.digest) ? await kept.restore(put, temp) : undefined;
+  if (packed !== undefined) return { packedManifest: packed };
   const delta = deltas?.get(put.digest);
   if (delta !== undefined) {
     return { packedManifest: await buildFromDelta(delta, put, sources, temp) };

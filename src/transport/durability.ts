@@ -49,6 +49,11 @@ export class Durability {
     return files >= GROUP_FILES && this.#root.canSyncFileSystem && this.#dirtyBytes() <= MOST_DIRTY_BYTES;
   }
 
+  /** Whether {@linkcode syncAll} makes durable what others wrote on the same file system. */
+  get syncsAll(): boolean {
+    return this.#fsync && this.#root.canSyncFileSystem;
+  }
+
   /**
    * Resolves when all that was written and renamed before this call is on the disk. Those who
    * wait at the same time share one sync. Where that cannot be done, or nothing is to be waited for, nothing

@@ -169,7 +169,8 @@ function looksTheSame(entry: IndexedEntry & { kind: "file" }, stat: Stat): boole
     entry.ctime === stat.ctime && entry.ino === stat.ino && entry.mode === stat.mode;
 }
 
-function sameLook(a: Stat | undefined, b: Stat): boolean {
+/** Whether two looks at a path show the same, as far as looks can tell. */
+export function sameLook(a: Stat | undefined, b: Stat): boolean {
   return a !== undefined && a.kind === b.kind && a.size === b.size && a.mtime === b.mtime &&
     a.ctime === b.ctime && a.ino === b.ino && a.mode === b.mode;
 }

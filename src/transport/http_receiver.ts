@@ -23,8 +23,11 @@ import {
   welcomeSchema,
   type WireNeed,
 } from "../core/wire.ts";
+import type { ContentRange } from "../versions/content_reader.ts";
 import { CODING, compress, LinkSpeed } from "./compression.ts";
+import { HttpVersions, queryOf } from "./http_versions.ts";
 import { type LentMemory, SpareMemory } from "./spare_memory.ts";
+import type { TreeVersions } from "./tree_versions.ts";
 import type {
   Batch,
   BatchResult,
@@ -96,6 +99,14 @@ export class HttpReceiver implements Receiver {
     this.#options = options;
     this.#fetch = options.fetch ?? ((request) => fetch(request));
   }
+
+  /** What was replaced and removed there, if the server keeps it. */
+  readonly versions: TreeVersions = new HttpVersions({
+    json: (schema, path) => this.#json(schema, path, {}),
+    lines: (schema, path) => this.#lines(schema, path, {}),
+    bytes: (path, range) => this.#bytes(path, range),
+    size: (path) => this.#sizeOf(path),
+  });
 
   get isNear(): boolean {
     return !this.#link.isSlow;
@@ -216,19 +227,11 @@ export class HttpReceiver implements Receiver {
     path: TreePath,
     range?: { start: number; end: number },
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-    const response = await this.#request(`v1/files/${encodePath(path)}`, {
-      headers: range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
-      endless: true,
-    });
-    await this.#expect(response, "application/octet-stream");
-    return ReadableStream.from(this.#pieces(response));
+    return await this.#bytes(`v1/files/${encodePath(path)}`, range);
   }
 
   async history({ under, before, limit }: HistoryQuery): Promise<HistoryRecord[]> {
-    const query = new URLSearchParams();
-    if (under) query.set("under", under);
-    if (before !== undefined) query.set("before", String(before));
-    if (limit !== undefined) query.set("limit", String(limit));
+    const query = queryOf({ under, before, limit });
     const { records } = await this.#json(historyAnswer, `v1/history?${query}`, {});
     return records as unknown as HistoryRecord[];
   }
@@ -247,6 +250,27 @@ export class HttpReceiver implements Receiver {
       throw this.#cutShort(error);
     }
     return this.#parse(schema, text, response);
+  }
+
+  /** An answer that is bytes, or some of them. */
+  async #bytes(path: string, range?: ContentRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    const response = await this.#request(path, {
+      headers: range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` },
+      endless: true,
+    });
+    await this.#expect(response, "application/octet-stream");
+    return ReadableStream.from(this.#pieces(response));
+  }
+
+  /** How long such an answer would be. */
+  async #sizeOf(path: string): Promise<number> {
+    // The answer to a HEAD would not say what went wrong.
+    const response = await this.#request(path, { endless: true });
+    await this.#expect(response, "application/octet-stream");
+    await response.body?.cancel();
+    const size = Number(response.headers.get("content-length") ?? NaN);
+    if (!Number.isSafeInteger(size)) throw this.#stranger(response);
+    return size;
   }
 
   /** The values of an answer with one a line. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { randomBytes } from "../../tests/support/bytes.ts";
-import { openSubject, serveTree, TOKEN } from "../../tests/support/subjects.ts";
+import { openKeeping, openSubject, serveTree, TOKEN } from "../../tests/support/subjects.ts";
 import { systemClock } from "../core/clock.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
 import { encodeFrames, FRAMES_TYPE } from "../core/frames.ts";
@@ -10,13 +10,18 @@ import { sha256 } from "../hashing/sha256.ts";
 import { createApp } from "../server/app.ts";
 import { HttpReceiver, type HttpReceiverOptions } from "./http_receiver.ts";
 import type { Receiver } from "./receiver.ts";
+import type { LocalReceiver } from "./local_receiver.ts";
 import { receiverContract } from "./receiver_contract.ts";
+import { treeVersionsContract } from "./tree_versions_contract.ts";
 
-receiverContract("HttpReceiver", () =>
-  openSubject((local) => {
-    const app = createApp(local, { clock: systemClock, version: "test", guard: { token: TOKEN } });
-    return new HttpReceiver("http://server.test", { token: TOKEN, fetch: (request) => app.fetch(request) });
-  }));
+receiverContract("HttpReceiver", () => openSubject(overHttp));
+treeVersionsContract("HttpVersions", () => openKeeping(overHttp));
+
+/** What a client sees of `local` by way of a server. */
+function overHttp(local: LocalReceiver): HttpReceiver {
+  const app = createApp(local, { clock: systemClock, version: "test", guard: { token: TOKEN } });
+  return new HttpReceiver("http://server.test", { token: TOKEN, fetch: (request) => app.fetch(request) });
+}
 
 /** A client of a server that answers every request with `answer`. */
 function clientOf(answer: (request: Request) => Response | Promise<Response>, options?: HttpReceiverOptions) {

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { join } from "@std/path";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { DescribePool } from "../chunking/describe_pool.ts";
 import { groupsOf, packGroupChunks, packGroups } from "../chunking/manifest_groups.ts";
@@ -27,9 +28,13 @@ import { GrowingContents } from "../index/growing_contents.ts";
 import { refresh, type RefreshProgress, type RefreshResult } from "../index/refresh.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { Staging } from "../index/staging.ts";
-import { type IndexedEntry, TreeIndex } from "../index/tree_index.ts";
+import { bareEntry, TreeIndex } from "../index/tree_index.ts";
 import { applyBatch } from "./apply_batch.ts";
 import { Durability } from "./durability.ts";
+import { fileStream } from "./file_stream.ts";
+import { Keeper, type KeepSettings } from "./keeper.ts";
+import { LocalVersions } from "./local_versions.ts";
+import type { TreeVersions } from "./tree_versions.ts";
 import { Mutex } from "../core/mutex.ts";
 import type {
   Batch,
@@ -57,6 +62,9 @@ export const MAX_BATCH_ITEMS = 2_000;
 /** Answers to batches are remembered this many milliseconds: a week, longer than any client retries unseen. */
 const ANSWERS_KEPT_MS = 7 * 24 * 3600 * 1000;
 
+/** The directory of the state that holds what was replaced and removed. */
+export const KEPT_DIRECTORY = "versions";
+
 /** How long {@linkcode LocalReceiver.open} waits for the index, milliseconds. */
 const READY_SOON_MS = 1_000;
 
@@ -73,6 +81,8 @@ export interface LocalReceiverOptions {
    * only what is being written is in its `.filesync/tmp` meanwhile. @default `.filesync` in the tree.
    */
   state?: string;
+  /** Keeps what is replaced and removed, beside the index. @default {nothing is kept} */
+  keep?: KeepSettings;
   /** Told how far the index is with reading the tree at the start. */
   onProgress?: (progress: RefreshProgress) => void;
 }
@@ -91,6 +101,8 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   readonly #growing: GrowingContents;
   readonly #pool: DescribePool;
   readonly #durability: Durability;
+  readonly #keeper: Keeper | undefined;
+  readonly #versions: LocalVersions | undefined;
   readonly #writing = new Mutex();
   readonly #applying = new Set<Promise<BatchResult>>();
   readonly #closing = new AbortController();
@@ -108,7 +120,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
    */
   constructor(
     directory: string,
-    { clock, fsync = true, onProgress, state: ownState }: LocalReceiverOptions,
+    { clock, fsync = true, keep, onProgress, state: ownState }: LocalReceiverOptions,
   ) {
     this.#clock = clock;
     this.#leavesNothing = ownState !== undefined;
@@ -135,6 +147,13 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       );
       cleanTemp(this.root, this.#growing.names);
       this.#pool = resources.use(new DescribePool(DEFAULT_CHUNKING));
+      if (keep === undefined) Keeper.pause(this.#index);
+      else {
+        const { root } = this;
+        const tree = { root, index: this.#index, durability: this.#durability, pool: this.#pool, clock };
+        this.#keeper = new Keeper(join(state, KEPT_DIRECTORY), tree, keep);
+        this.#versions = new LocalVersions({ root, index: this.#index, store: this.#keeper.store });
+      }
     } catch (error) {
       resources.dispose();
       throw error;
@@ -144,7 +163,15 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       this.#progress = { ...progress };
       onProgress?.(progress);
     });
-    this.ready.then(() => this.#progress = undefined, () => {});
+    this.ready.then(() => {
+      this.#keeper?.begin();
+      this.#progress = undefined;
+    }, () => {});
+  }
+
+  /** What was replaced and removed, when it is kept. */
+  get versions(): TreeVersions | undefined {
+    return this.#versions;
   }
 
   /** The index, for those who show it. */
@@ -165,13 +192,13 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
 
   async *tree(): AsyncGenerator<Entry> {
     await this.#whenReady(() => {});
-    for (const indexed of this.#index.entries()) yield bare(indexed);
+    for (const indexed of this.#index.entries()) yield bareEntry(indexed);
   }
 
   entry(path: TreePath): Promise<Entry | undefined> {
     return this.#whenReady(() => {
       const indexed = this.#index.get(path);
-      return indexed && bare(indexed);
+      return indexed && bareEntry(indexed);
     });
   }
 
@@ -239,14 +266,18 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     });
   }
 
-  pieces(requests: PieceRequest[]): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
-    return this.#whenReady(() => {
+  async pieces(requests: PieceRequest[]): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
+    await this.#whenReady(() => {
       refuseTooMany(requests, "contents");
       refuseTooMany(requests.flatMap(({ ranges }) => ranges), "ranges");
       checkPieceRequests(requests, MAX_BATCH_BYTES);
-      using anchor = this.root.anchor();
-      return requests.map((request) => readPieces(request, anchor, this.#index));
     });
+    using anchor = this.root.anchor();
+    const pieces: (Uint8Array<ArrayBuffer> | undefined)[] = [];
+    for (const request of requests) {
+      pieces.push(readPieces(request, anchor, this.#index) ?? await this.#keeper?.pieces(request));
+    }
+    return pieces;
   }
 
   async apply(batch: Batch): Promise<BatchResult> {
@@ -261,6 +292,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       pool: this.#pool,
       writing: this.#writing,
       clock: this.#clock,
+      keeper: this.#keeper,
       onStale: (path, content) => {
         const entry = this.#index.get(path);
         if (content === undefined || (entry?.kind === "file" && entry.digest === content)) stale.add(path);
@@ -282,37 +314,16 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     return this.#whenReady(() => {
       using anchor = this.root.anchor();
       const file = anchor.openRead(path);
-      let at = range?.start ?? 0;
-      const end = Math.min(range?.end ?? Infinity, file.stat.size);
-      if (range !== undefined && at >= end) {
+      if (range !== undefined && range.start >= Math.min(range.end, file.stat.size)) {
         file[Symbol.dispose]();
         throw new FilesyncError({
           code: "bad-range",
           operation: `read a part of "${path}"`,
-          reason: `there is nothing of it from byte ${at} to ${range.end}`,
+          reason: `there is nothing of it from byte ${range.start} to ${range.end}`,
           permanent: true,
         });
       }
-      return new ReadableStream<Uint8Array<ArrayBuffer>>({
-        pull(controller) {
-          try {
-            const block = new Uint8Array(Math.min(end - at, 256 << 10));
-            const length = file.read(block, at);
-            if (length > 0) {
-              at += length;
-              controller.enqueue(block.subarray(0, length));
-            }
-            if (length > 0 && at < end) return;
-            controller.close();
-          } catch (error) {
-            controller.error(error);
-          }
-          file[Symbol.dispose]();
-        },
-        cancel() {
-          file[Symbol.dispose]();
-        },
-      });
+      return fileStream(file, range);
     });
   }
 
@@ -329,6 +340,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     this.#closing.abort();
     await Promise.allSettled(this.#applying);
     await this.#writing.run(() => Promise.resolve());
+    await this.#keeper?.[Symbol.asyncDispose]();
     if (this.#leavesNothing) {
       // What has arrived lies in the tree.
       this.#growing.clear();
@@ -352,7 +364,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   }
 
   #need({ digest, manifest }: ContentOffer): ContentNeed {
-    if (this.#index.hasContent(digest)) return "nothing";
+    if (this.#index.hasContent(digest) || this.#keeper?.has(digest)) return "nothing";
     if (manifest === undefined) return "whole";
     const packed = packManifest(manifest);
     this.#growing.meet(digest, packed);
@@ -482,9 +494,4 @@ function refuseTooMany(items: readonly unknown[], what: string): void {
     hint: "Send them in several requests",
     permanent: true,
   });
-}
-
-/** The entry without how it looked on this disk. */
-function bare({ ctime: _ctime, dev: _dev, ino: _ino, lookedAt: _lookedAt, ...entry }: IndexedEntry): Entry {
-  return entry;
 }

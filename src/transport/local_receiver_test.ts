@@ -16,6 +16,11 @@ import { receiverContract } from "./receiver_contract.ts";
 
 receiverContract("LocalReceiver", () => openSubject((local) => local));
 receiverContract("LocalReceiver without fsync", () => openSubject((local) => local, { fsync: false }));
+receiverContract(
+  "LocalReceiver that keeps versions",
+  () => openSubject((local) => local, { keep: { retention: { count: 3 } } }),
+  { keeps: true },
+);
 
 const OLD = Date.UTC(2024, 0, 1, 0, 0, 0, 5);
 

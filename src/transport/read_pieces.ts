@@ -1,4 +1,5 @@
 /** Reads parts of what a tree holds, for those who take them elsewhere. @module */
+import type { ByteRange } from "../chunking/byte_range.ts";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import type { Anchor } from "../files/tree_root.ts";
@@ -35,11 +36,7 @@ export function readPieces(
 ): Uint8Array<ArrayBuffer> | undefined {
   using file = openBase(content, anchor, index)?.file;
   if (file === undefined) return undefined;
-  const { size } = file.stat;
-  const beyond = ranges.find(({ end }) => end > size);
-  if (beyond !== undefined) {
-    throw refused("bad-range", `the content has ${size} bytes, and the range ends at ${beyond.end}`);
-  }
+  requireWithin(ranges, file.stat.size);
   const bytes = new Uint8Array(ranges.reduce((sum, { start, end }) => sum + end - start, 0));
   let at = 0;
   for (const { start, end } of ranges) {
@@ -52,6 +49,17 @@ export function readPieces(
     }
   }
   return bytes;
+}
+
+/**
+ * Refuses ranges that end beyond a content.
+ *
+ * @throws {FilesyncError} `bad-range`, permanent.
+ */
+export function requireWithin(ranges: readonly ByteRange[], size: number): void {
+  const beyond = ranges.find(({ end }) => end > size);
+  if (beyond === undefined) return;
+  throw refused("bad-range", `the content has ${size} bytes, and the range ends at ${beyond.end}`);
 }
 
 /** The request for all of a content. */

@@ -12,6 +12,7 @@ import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import type { TreePath } from "../core/path.ts";
 import type { Problem } from "../core/problem.ts";
+import type { TreeVersions } from "./tree_versions.ts";
 
 /** What a receiver says of itself when it is opened. */
 export interface ReceiverInfo {
@@ -150,6 +151,8 @@ export interface HistoryQuery {
 export interface Receiver {
   /** Whether content gets there faster than it could be compared: then a delta is worth it for big files only. */
   readonly isNear: boolean;
+  /** What was replaced and removed, of those that know of such a thing. */
+  readonly versions?: TreeVersions;
   /** Says who it is; fails with `indexing` while the tree is still being read. */
   open(): Promise<ReceiverInfo>;
   /**

@@ -28,6 +28,14 @@ export interface ChunkLogOptions {
 
 const PACK_BYTES = 128 << 20;
 
+/** How {@linkcode ChunkLog.commit} is done. */
+export interface CommitOptions {
+  /** Makes all that was written to the file system durable, when somebody else needs that at the same time. */
+  syncAll?: () => Promise<void>;
+  /** Records more in the same transaction, when all contents are known to the database. */
+  record?: (log: ChunkLog) => void;
+}
+
 /** A place in a pack. */
 export interface BlockPlace {
   pack: number;
@@ -231,18 +239,21 @@ export class ChunkLog {
    *
    * @throws {FilesyncError} When that fails; then all that was added is forgotten, see {@linkcode generation}.
    */
-  commit(): Promise<void> {
+  commit({ syncAll, record }: CommitOptions = {}): Promise<void> {
     return this.#committing.run(async () => {
       this.#seal();
       const batch = this.#pending;
-      if (batch.isEmpty) return;
+      if (batch.isEmpty && record === undefined) return;
       this.#pending = new Batch();
       this.#inFlight = batch;
       try {
         this.onStep("written");
-        await this.#packs.sync();
+        await this.#packs.sync(syncAll);
         this.onStep("synced");
-        transaction(this.#db, () => this.#record(batch));
+        transaction(this.#db, () => {
+          this.#record(batch);
+          record?.(this);
+        });
         this.onStep("committed");
       } catch (error) {
         this.#giveUp();

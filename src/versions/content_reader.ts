@@ -1,5 +1,6 @@
 /** Getting contents back out of a store. @module */
 import type { DatabaseSync } from "node:sqlite";
+import type { ChunkRef, Manifest } from "../core/chunk.ts";
 import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { turn, TURN_BYTES } from "../core/turn.ts";
@@ -54,6 +55,27 @@ export class ContentReader {
   /** Whether the bytes of a content are here. */
   has(digest: Digest): boolean {
     return this.#find(digest) !== undefined;
+  }
+
+  /** Bytes of a content; `undefined` when it is not here. */
+  sizeOf(digest: Digest): number | undefined {
+    const row = this.#statements.sql("SELECT size FROM contents WHERE digest = ? AND runs IS NOT NULL")
+      .get(digestToBytes(digest));
+    return row?.size as number | undefined;
+  }
+
+  /** The chunks of a content; `undefined` when it is not here, or not all of it. */
+  manifestOf(digest: Digest): Manifest | undefined {
+    const packed = this.#find(digest);
+    if (packed === undefined) return undefined;
+    const runs = unpackRuns(packed);
+    const manifest = runs.flatMap((run) =>
+      Array.from(
+        this.chunksIn(run),
+        ({ digest, length }): ChunkRef => ({ digest: digestFromBytes(digest), length }),
+      )
+    );
+    return manifest.length === runs.reduce((sum, { count }) => sum + count, 0) ? manifest : undefined;
   }
 
   /**

@@ -8,7 +8,7 @@ import { FilesyncError } from "../core/errors.ts";
 import { turn, TURN_BYTES } from "../core/turn.ts";
 import { chunkDigest } from "../hashing/chunk_digest.ts";
 import { Sha256, sha256 } from "../hashing/sha256.ts";
-import { type ChunkLog, givenUp } from "./chunk_log.ts";
+import { type ChunkLog, type CommitOptions, givenUp } from "./chunk_log.ts";
 import { addToRuns, type Run } from "./runs.ts";
 
 /** A content that is to be kept. */
@@ -89,9 +89,9 @@ export class ContentWriter implements Disposable {
    *
    * @throws {FilesyncError} When something of it could not be saved; then add it all again, with a new writer.
    */
-  async commit(): Promise<void> {
+  async commit(options?: CommitOptions): Promise<void> {
     this.#check();
-    await this.#log.commit();
+    await this.#log.commit(options);
     this.#check();
   }
 

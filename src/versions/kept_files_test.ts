@@ -40,7 +40,7 @@ Deno.test("list() gives what was kept last first, below a path, page by page", (
     assertEquals(paths({ under: "d" as TreePath }), ["d/b", "d/l", "d/a"]);
     assertEquals(paths({ under: "e" as TreePath }), ["e"]);
     assertEquals(paths({ limit: 2, before: 4 }), ["e", "d/l"]);
-    assertEquals(store.keptFiles.get(2), { id: 2, entry: link, keptAt: 1, cause: "removed" });
+    assertEquals(store.keptFiles.get(2), { id: 2, entry: link, keptAt: 1, cause: "removed", since: 0 });
     assertEquals(store.keptFiles.get(3)?.cause, "moved");
     assertEquals(store.keptFiles.get(9), undefined);
   }));

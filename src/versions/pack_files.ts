@@ -89,13 +89,18 @@ export class PackFiles implements Disposable {
     throw this.#missing(pack, "the file ends too early");
   }
 
-  /** Resolves when all that was written is on the disk, and the names of new packs. */
-  async sync(): Promise<void> {
+  /**
+   * Resolves when all that was written is on the disk, and the names of new packs.
+   *
+   * @param syncAll Does so for the whole file system, when somebody else needs that anyway.
+   */
+  async sync(syncAll?: () => Promise<void>): Promise<void> {
     const packs = [...this.#unsynced];
     const hasNewNames = this.#hasNewNames;
     try {
-      await Promise.all(packs.map((pack) => this.#file(pack).sync()));
-      if (hasNewNames && Deno.build.os !== "windows") {
+      if (syncAll !== undefined) await syncAll();
+      else await Promise.all(packs.map((pack) => this.#file(pack).sync()));
+      if (syncAll === undefined && hasNewNames && Deno.build.os !== "windows") {
         using directory = Deno.openSync(this.#directory);
         await directory.sync();
       }

@@ -97,4 +97,13 @@ export const VERSIONS_MIGRATIONS: readonly string[] = [
   CREATE INDEX kept_by_time ON kept(kept_at);
   CREATE INDEX kept_by_content ON kept(content) WHERE content IS NOT NULL;
   `,
+  `
+  -- Since when a kept entry stood there; 0 when that is not known. And whether it is not certain yet that it does not
+  -- stand there any more: such rows are made before a tree is changed, and settled after.
+  ALTER TABLE kept ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE kept ADD COLUMN unsure INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX kept_unsure ON kept(id) WHERE unsure;
+
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -62,8 +62,8 @@ function find(name: string, snapshots: readonly Snapshot[], now: number): Found 
   return { snapshot, reason: "all snapshots are younger" };
 }
 
-/** The last millisecond that is meant. */
-function momentIn(name: string, now: number): number | undefined {
+/** The last millisecond that a name of a time or an age means; `undefined` when it is neither. */
+export function momentIn(name: string, now: number): number | undefined {
   const age = durationIn(name.replace(/\s+ago$/, ""));
   if (age !== undefined) return now - age;
   const day = DAY.exec(name)?.slice(1).map(Number);

@@ -40,7 +40,7 @@ import { namesChunk } from "../hashing/chunk_digest.ts";
 import { ChunkLog, type ChunkLogOptions } from "./chunk_log.ts";
 import { ContentReader } from "./content_reader.ts";
 import { ContentWriter } from "./content_writer.ts";
-import { KeptFiles, type NewKeptFile } from "./kept_files.ts";
+import { KeptFiles, type NewKeptFile, type UnsureRows } from "./kept_files.ts";
 import { PackFiles } from "./pack_files.ts";
 import { expired, type Retention } from "./retention.ts";
 import { VERSIONS_MIGRATIONS } from "./schema.ts";
@@ -225,6 +225,11 @@ export class VersionStore implements Disposable {
       this.#db.prepare("UPDATE blocks SET live = live - ? WHERE id = ?").run(row.length, row.block);
       this.contents.forget();
     });
+  }
+
+  /** Settles what was recorded as unsure, see {@linkcode KeptFiles.settle}. */
+  settleKept(unsure: UnsureRows, gone: readonly NewKeptFile[]): void {
+    this.keptFiles.settle(unsure, gone, this.#writable("keep files"));
   }
 
   /** Closes it; what was not committed is given up. */

@@ -5,6 +5,8 @@ import { type AppOptions, createApp } from "../../src/server/app.ts";
 import { LocalReceiver, type LocalReceiverOptions } from "../../src/transport/local_receiver.ts";
 import type { Receiver } from "../../src/transport/receiver.ts";
 import type { ReceiverSubject } from "../../src/transport/receiver_contract.ts";
+import type { VersionsSubject } from "../../src/transport/tree_versions_contract.ts";
+import { FakeClock } from "./fake_clock.ts";
 import { TempDirectory } from "./temp.ts";
 
 /** A {@linkcode LocalReceiver} over a new directory, which `wrap` may stand something in front of. */
@@ -49,13 +51,35 @@ export interface ServedTree extends AsyncDisposable {
   request(method: string, path: string, init?: RequestInit): Promise<Response>;
 }
 
+/** A receiver that keeps versions, on a clock that stands still, for `treeVersionsContract`. */
+export async function openKeeping(wrap: (local: LocalReceiver) => Receiver): Promise<VersionsSubject> {
+  const clock = new FakeClock(systemClock.now());
+  const subject = await openSubject(wrap, { clock, keep: { retention: { age: 1e12 } } });
+  return {
+    get receiver() {
+      return subject.receiver;
+    },
+    get versions() {
+      return subject.receiver.versions!;
+    },
+    directory: subject.directory,
+    now: () => clock.now(),
+    pass: (ms) => clock.advance(ms),
+    reopen: () => subject.reopen(),
+    [Symbol.asyncDispose]: () => subject[Symbol.asyncDispose](),
+  };
+}
+
 /** Serves a new directory, or `directory`; by way of `inFront`, when something shall stand in front of the receiver. */
 export async function serveTree(
-  { directory, inFront, ...options }: Partial<AppOptions> & { directory?: string; inFront?: Receiver } = {},
+  { directory, inFront, keep, ...options }:
+    & Partial<AppOptions>
+    & Pick<LocalReceiverOptions, "keep">
+    & { directory?: string; inFront?: Receiver } = {},
 ): Promise<ServedTree> {
   using cleanUp = new DisposableStack();
   const path = directory ?? cleanUp.use(new TempDirectory()).path;
-  const receiver = new LocalReceiver(path, { clock: systemClock });
+  const receiver = new LocalReceiver(path, { clock: systemClock, keep });
   await receiver.ready;
   const failures: unknown[] = [];
   const app = createApp(inFront ?? receiver, {
