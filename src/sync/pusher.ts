@@ -136,11 +136,12 @@ export class Pusher implements AsyncDisposable {
    * @throws {FilesyncError} When the receiver refuses us, or cannot be reached.
    */
   async pushOnce(signal: AbortSignal): Promise<void> {
-    // Whoever asks again wants it tried again, however often that was in vain or cut short.
-    this.#options.state.queue.retryNow();
     await this.#whileSending(signal, ONCE_GIVE_UP_MS, async (stopped) => {
+      // Whoever asks again wants it tried again.
       this.#options.state.queue.retryFailed();
       await this.#lookAtAll(stopped);
+      // That, too, which was in vain or cut short however often: also because it was not looked at yet.
+      this.#options.state.queue.retryNow();
       while (!stopped.aborted && (this.#pendingLooks > 0 || this.#sender!.isBusy(ONCE_TRIES))) {
         await this.#options.clock.sleep(POLL_MS, stopped);
       }

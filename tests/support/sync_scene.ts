@@ -15,8 +15,8 @@ const EVERYTHING: SameTreeOptions = { directoryMtime: true, symlinkMtime: true }
 
 /** Settings of {@linkcode SyncScene}. */
 export interface SyncSceneOptions {
-  /** Where the tree and its backup are. @default {a temporary directory} */
-  place?: string;
+  /** The directory of the backup and its versions. @default {a temporary one} */
+  backups?: string;
   /** What starts the program, in place of what the tests were started with; such as another user. */
   command?: string[];
 }
@@ -35,13 +35,11 @@ export class SyncScene implements AsyncDisposable {
   /** Beside the backup. */
   readonly versions: string;
 
-  constructor({ place = this.#temp.path, command }: SyncSceneOptions = {}) {
+  constructor({ backups = this.#temp.directory("backups"), command }: SyncSceneOptions = {}) {
     this.#command = command;
-    this.source = `${place}/source`;
-    this.backup = `${place}/backups/backup`;
-    this.versions = `${place}/backups/__versions__/backup`;
-    Deno.mkdirSync(this.source);
-    Deno.mkdirSync(`${place}/backups`);
+    this.source = this.#temp.directory("source");
+    this.backup = `${backups}/backup`;
+    this.versions = `${backups}/__versions__/backup`;
   }
 
   /** Where everything is that goes with the test. */

@@ -217,7 +217,9 @@ async function compare(infos: Record<Side, RefreshedInfo>, options: TwoWayOption
   };
   const isVisible = (entry: Entry, from: Side | "base") => {
     if (from !== "base") comparison.isEmpty[from] = false;
-    if (!isLeftOut(entry)) return !isWithinAny(entry.path, unknown);
+    // Where nothing can be looked at, rules cannot be read either.
+    if (isWithinAny(entry.path, unknown)) return false;
+    if (!isLeftOut(entry)) return true;
     // Left out from now on: neither carried nor removed, and should it come back, it is merged.
     if (from === "base") settled.push({ path: entry.path });
     else holdAbove(from, entry.path);
