@@ -2,7 +2,7 @@
 import type { Digest } from "../core/digest.ts";
 import { toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
-import { type KeepOptions, keepTree, SYNCED } from "../sync/keep_tree.ts";
+import { FOUND, type KeepOptions, keepTree, SYNCED } from "../sync/keep_tree.ts";
 import type { LocalReceiver } from "../transport/local_receiver.ts";
 import type { TreeIdentity } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
@@ -10,9 +10,6 @@ import type { Context } from "./command.ts";
 import { requireInPlace } from "./in_place.ts";
 import type { Printer } from "./report.ts";
 import type { SyncJob } from "./sync_job.ts";
-
-/** The reason of snapshots of what others did since the last sync. */
-const FOUND = "found before a sync";
 
 /** One side of a sync, in its role and at its place. */
 export type KeptSide = Pick<TreeIdentity, "role" | "location">;
@@ -96,6 +93,7 @@ export class BackupVersions implements Disposable {
     const snapshot = await receiver.atRest(() =>
       keepTree(kept, index, {
         ...options,
+        suspectDamage: true,
         now: this.#context.clock.now(),
         onProblem: (problem) => this.#printer.report({ type: "problem", problem }),
       })

@@ -10,7 +10,7 @@ import { TreeRoot } from "../files/tree_root.ts";
 import { Sha256 } from "../hashing/sha256.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { TreeIndex } from "../index/tree_index.ts";
-import { SYNCED } from "../sync/keep_tree.ts";
+import { FOUND, SYNCED } from "../sync/keep_tree.ts";
 import type { VersionStore } from "../versions/version_store.ts";
 import type { Context } from "./command.ts";
 import { openStates } from "./state_home.ts";
@@ -41,7 +41,7 @@ export class Sides implements Disposable {
     const asSource = states.find(({ source }) => source === directory);
     const recorded = own ?? asSource?.state.index;
     const last = store?.snapshots.trees().filter(({ location }) => location === directory)
-      .map(({ id }) => store.snapshots.list(id).findLast(({ reason }) => reason === SYNCED))
+      .map(({ id }) => store.snapshots.list(id).findLast(({ reason }) => [SYNCED, FOUND].includes(reason)))
       .findLast((snapshot) => snapshot !== undefined);
     // An index notes whatever it finds; a version was good when it was made.
     if (last !== undefined) this.recorded = store!.snapshots.entries(last.number);

@@ -17,6 +17,7 @@ import type { TreeIndex } from "../index/tree_index.ts";
 import type { ContentWriter } from "../versions/content_writer.ts";
 import type { Snapshot } from "../versions/snapshots.ts";
 import type { VersionStore } from "../versions/version_store.ts";
+import { isDamage } from "./verify_tree.ts";
 
 /** A tree that is kept, and where. */
 export interface KeptTree {
@@ -36,6 +37,11 @@ export interface KeepOptions {
   onProblem: (problem: Problem) => void;
   onProgress?: (progress: KeepProgress) => void;
   signal?: AbortSignal;
+  /**
+   * Whether content that changed while neither size nor time of its file did is taken for damaged: then the
+   * snapshot holds what was kept of it before. @default {false}
+   */
+  suspectDamage?: boolean;
   /** Whether the index counts every change in its sequence: then one that stands still is equal. @default {false} */
   sequenced?: boolean;
 }
@@ -49,6 +55,9 @@ export interface KeepProgress {
 
 /** The reason of snapshots that were made when both sides of a sync were equal. */
 export const SYNCED = "synced";
+
+/** The reason of snapshots of what others did since the last sync. */
+export const FOUND = "found before a sync";
 
 /** Where an index notes which snapshot it is equal to. */
 const MARK = "kept_as";
@@ -84,13 +93,11 @@ export async function keepTree(
     return packed && { manifest: unpackManifest(packed) };
   });
   await writer.commit();
-  const entries = missing.size === 0 ? index.entries() : substitute(kept, index.entries(), missing);
-  const details = {
-    time: options.now,
-    digest: missing.size === 0 ? digest : await directoryDigest(substitute(kept, index.entries(), missing)),
-    reason: options.reason,
-  };
-  const snapshot = await store.recordTree(tree, entries, details);
+  const held = () => missing.size === 0 ? index.entries() : substitute(kept, index.entries(), missing);
+  const keptDigest = missing.size === 0 ? digest : await directoryDigest(held());
+  if (keptDigest === last?.digest) return undefined;
+  const details = { time: options.now, digest: keptDigest, reason: options.reason };
+  const snapshot = await store.recordTree(tree, held(), details);
   // What could not be kept is tried again the next time.
   if (missing.size === 0) mark(snapshot);
   return snapshot;
@@ -127,7 +134,7 @@ async function keepContents(
   kept: KeptTree,
   writer: ContentWriter,
   entries: Iterable<Entry>,
-  { onProblem, onProgress, signal }: KeepOptions,
+  { onProblem, onProgress, signal, suspectDamage = false }: KeepOptions,
   known: (digest: Digest) => Pick<Parameters<ContentWriter["add"]>[0], "manifest"> | undefined = () =>
     undefined,
 ): Promise<Set<TreePath>> {
@@ -136,6 +143,10 @@ async function keepContents(
   for await (const [was, is] of entryPairs(lastEntries(kept), entries)) {
     if (is?.kind !== "file" || (was !== undefined && sameContent(was, is))) continue;
     signal?.throwIfAborted();
+    if (suspectDamage && was !== undefined && isDamage(was, is)) {
+      missing.add(is.path);
+      continue;
+    }
     try {
       if (await keepContent(kept.root, writer, is, known(is.digest))) {
         progress.doneItems++;
