@@ -135,5 +135,6 @@ function withoutPrivileges(): string[] | undefined {
   } catch {
     // There is no setpriv.
   }
+  // deno-lint-ignore no-console -- whoever reads the test run shall know
   console.info("not tested: this user may do everything, and setpriv cannot change that");
 }

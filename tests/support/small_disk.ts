@@ -14,6 +14,7 @@ export class SmallDisk implements Disposable {
     const failure = succeed("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", disk.path]);
     if (failure === undefined) return disk;
     disk.#place[Symbol.dispose]();
+    // deno-lint-ignore no-console -- whoever reads the test run shall know
     console.info(`not tested without a disk of its own: ${failure}`);
   }
 
