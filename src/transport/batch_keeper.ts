@@ -1,4 +1,5 @@
 /** Keeps what one batch replaces and removes; the recipe is told in `keeper.ts`. @module */
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import type { DescribePool } from "../chunking/describe_pool.ts";
 import { digestFile, SMALL_FILE_BYTES } from "../chunking/describe.ts";
 import { type Action, type MoveAction, pathsOf } from "../core/action.ts";
@@ -300,7 +301,10 @@ export class BatchKeeper implements Disposable {
   }
 
   #manifestOf(digest: Digest, size: number): Manifest | undefined {
-    const packed = size === 0 ? undefined : this.#options.index.manifestOf(digest);
+    if (size === 0) return undefined;
+    // What is shorter than the shortest chunk is one, and has the name of the content.
+    if (size <= DEFAULT_CHUNKING.sizesFor(size).min) return [{ digest, length: size }];
+    const packed = this.#options.index.manifestOf(digest);
     return packed && unpackManifest(packed);
   }
 }
