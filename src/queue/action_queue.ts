@@ -198,11 +198,11 @@ export class ActionQueue {
     return rows.length;
   }
 
-  /** Lets what waits for another try be taken at once, as if it had been tried no more than once. */
+  /** Lets what waits for another try be taken at once, as if it were the first. */
   retryNow(): void {
     this.#change(() => {
       this.#sql(
-        "UPDATE queue_actions SET attempts = min(attempts, 1), ready_at = min(ready_at, ?) WHERE tried = 1 AND failed = 0",
+        "UPDATE queue_actions SET attempts = 0, ready_at = min(ready_at, ?) WHERE tried = 1 AND failed = 0",
       ).run(this.#clock.now());
     });
     this.#notify();

@@ -142,7 +142,10 @@ export class Pusher implements AsyncDisposable {
       await this.#lookAtAll(stopped);
       // That, too, which was in vain or cut short however often: also because it was not looked at yet.
       this.#options.state.queue.retryNow();
-      while (!stopped.aborted && (this.#pendingLooks > 0 || this.#sender!.isBusy(ONCE_TRIES))) {
+      const sender = this.#sender!;
+      const isBusy = () =>
+        this.#pendingLooks > 0 || sender.isBusy(ONCE_TRIES) || sender.isUndecided(ONCE_TRIES);
+      while (!stopped.aborted && isBusy()) {
         await this.#options.clock.sleep(POLL_MS, stopped);
       }
     });

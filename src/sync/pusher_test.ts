@@ -11,6 +11,7 @@ import {
 } from "../../tests/support/trees.ts";
 import { systemClock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
+import { parsePath } from "../core/path.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { PushEvent } from "./push_event.ts";
 import { Pusher, type PusherOptions, refuseNesting } from "./pusher.ts";
@@ -361,4 +362,32 @@ Deno.test("refuseNesting() refuses directories of which one holds the other", ()
   refuseNesting("/a", "/ab");
   refuseNesting("/ab", "/a");
   refuseNesting("/a/b", "/a/c");
+});
+
+Deno.test("pushOnce() looks once more when the trees turn out to differ from what was known", async () => {
+  const options = { deleteExtra: true };
+  await using scene = new Scene({ "d/a": "a", "d/b": "b" }, {}, options);
+  await scene.pushOnce();
+  // The receiver has not seen it yet, and a rename alone cannot mend it.
+  Deno.removeSync(`${scene.destination}/d`, { recursive: true });
+  Deno.renameSync(`${scene.source}/d`, `${scene.source}/e`);
+  await scene.reopen(options);
+  await scene.pushOnce();
+  await assertSameTree(scene.source, scene.destination);
+});
+
+Deno.test("pushOnce() tries what earlier runs tried often enough", async () => {
+  await using scene = new Scene({ a: "a" });
+  const { queue } = scene.state;
+  queue.add([{ action: { type: "remove", path: parsePath("gone") } }]);
+  for (let tries = 0; tries < 9; tries++) {
+    const [{ id }] = queue.take({ items: 1, bytes: 0 });
+    queue.retry([id], { code: "disk-full", message: "the disk is full", permanent: false });
+    queue.retryNow();
+  }
+  const [{ id }] = queue.take({ items: 1, bytes: 0 });
+  queue.retry([id], { code: "disk-full", message: "", permanent: false, retryAfter: 3_600_000 });
+  await scene.pushOnce();
+  assertEquals(queue.size, 0);
+  await assertSameTree(scene.source, scene.destination);
 });

@@ -165,6 +165,14 @@ export class Sender {
   }
 
   /**
+   * Whether the trees are to be compared once more, because what was queued at the time hid what else differs there.
+   * What differs after `tries` comparisons is not waited for.
+   */
+  isUndecided(tries: number): boolean {
+    return this.#stale && this.#comparisons < tries;
+  }
+
+  /**
    * Works until `signal` aborts; what is under way is finished first.
    *
    * @throws {FilesyncError} When the receiver refuses us for good, or was out of reach for too long.
