@@ -234,8 +234,8 @@ export class TreeIndex implements Disposable {
   standingSince(time: number, after: string, under: TreePath, limit: number): EntrySince[] {
     const { low, high } = rangeOf(under);
     return this.#lists<EntryRow>(`
-      ${SELECT_ENTRY} WHERE path > ? AND since <= ? AND (path = ? OR (path >= ? AND path < ?))
-      ORDER BY path LIMIT ?`).all(after, time, under, low, high, limit).map(toEntrySince);
+      ${SELECT_ENTRY} WHERE path > ? AND path >= ? AND path < ? AND (path = ? OR path >= ?) AND since <= ?
+      ORDER BY path LIMIT ?`).all(after, under, high, under, low, time, limit).map(toEntrySince);
   }
 
   /** How many entries {@linkcode pathsWithin} gives. */

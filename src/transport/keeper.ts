@@ -90,10 +90,15 @@ export class Keeper implements AsyncDisposable {
   /** Begins, when the index is up to date: judges what a crash left, and prunes now and then. */
   begin(): void {
     const { index } = this.#tree;
-    this.store.keptFiles.settleLeft(({ entry, since }) => {
-      const standing = index.standing(entry.path);
-      return standing === undefined || standing.since > since || !sameContent(standing.entry, entry);
-    });
+    try {
+      this.store.keptFiles.settleLeft(({ entry, since }) => {
+        const standing = index.standing(entry.path);
+        return standing === undefined || standing.since > since || !sameContent(standing.entry, entry);
+      });
+    } catch (error) {
+      // They wait for the next start.
+      this.#settings.onProblem?.(toFilesyncError("settle what was kept", error));
+    }
     const { retention } = this.#settings;
     if (retention !== undefined) this.#pruning = this.#pruneNowAndThen(retention);
   }

@@ -180,9 +180,10 @@ export class KeptFiles {
   standingAt(time: number, after: string, under: TreePath, limit: number): KeptFile[] {
     const { low, high } = rangeOf(under);
     const rows = this.#statements.sql(`
-      ${SELECT} WHERE path > ? AND since <= ? AND kept_at > ? AND NOT unsure
-        AND (path = ? OR (path >= ? AND path < ?))
-      ORDER BY path, since DESC, kept.id DESC LIMIT ?`).all(after, time, time, under, low, high, limit);
+      ${SELECT} WHERE path > ? AND path >= ? AND path < ? AND (path = ? OR path >= ?)
+        AND since <= ? AND kept_at > ? AND NOT unsure
+      ORDER BY path, since DESC, kept.id DESC LIMIT ?`)
+      .all(after, under, high, under, low, time, time, limit);
     return (rows as unknown as KeptRow[]).map(toKeptFile);
   }
 
