@@ -41,11 +41,9 @@ export class CrawlPool implements Crawler, Disposable {
     options: WalkOptions,
     { tasks = [...TOP], shallow = false, signal }: WalkRequest = {},
   ): AsyncGenerator<Walked> {
-    this.#crews.forEach((crew, first) =>
-      crew.worker.postMessage(
-        { type: "open", options, first, step: this.#crews.length } satisfies CrawlRequest,
-      )
-    );
+    for (const { worker } of this.#crews) {
+      worker.postMessage({ type: "open", options } satisfies CrawlRequest);
+    }
     // Last in, first out: what waits is as little as can be.
     const queue = [...tasks];
     const underWay = new Set<Promise<CrawlAnswer>>();

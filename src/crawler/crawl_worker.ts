@@ -11,7 +11,7 @@ import { type Task, type Walked, Walker, type WalkOptions } from "./walker.ts";
 
 /** What a worker is asked. The first request of walking says what is walked. */
 export type CrawlRequest =
-  | { type: "open"; options: WalkOptions; first: number; step: number }
+  | { type: "open"; options: WalkOptions }
   | { type: "walk"; tasks: Task[]; shallow: boolean }
   | { type: "fingerprint"; paths: string[] };
 
@@ -32,7 +32,7 @@ scope.onmessage = ({ data }) => {
   try {
     switch (data.type) {
       case "open":
-        walker = new Walker(data.options, data.first, data.step);
+        walker = new Walker(data.options);
         return;
       case "walk": {
         const walked = walker!.walk(data.tasks, data.shallow);

@@ -26,7 +26,7 @@ export const TOP: readonly Task[] = [{ below: "", ruled: false }];
 /** Walks in the thread of the caller: for a few directories, for which workers are not worth their start. */
 export const walkInThread: Crawler = {
   async *walk(options, { tasks = [...TOP], shallow = false, signal } = {}) {
-    using walker = new Walker(options, 0, 1);
+    using walker = new Walker(options);
     yield* walkWith(walker, tasks, shallow, signal);
   },
 };

@@ -26,8 +26,6 @@ export interface ReadOptions {
   path: string;
   /** The same below the root. */
   below: string;
-  /** Its number in the scan. */
-  number: number;
   /** Whether {@linkcode ReadVisitor.ignores} is to be asked. */
   asks: boolean;
   /** A name that ends the reading, without a listing, when it is found. */
@@ -90,7 +88,7 @@ class DescriptorReader implements DirectoryReader {
   }
 
   read(
-    { path, below, number, asks, stopAt }: ReadOptions,
+    { path, below, asks, stopAt }: ReadOptions,
     writer: ListingWriter,
     visitor: ReadVisitor,
   ): ReadOutcome {
@@ -101,7 +99,7 @@ class DescriptorReader implements DirectoryReader {
       if (this.#onlyDevice !== undefined && libc.statOf(directory).dev !== this.#onlyDevice) {
         return "elsewhere";
       }
-      writer.begin(number, path);
+      writer.begin(path);
       libc.visit(directory, (entry) => {
         if (stopped) return;
         const isAscii = isAsciiName(entry);
@@ -187,7 +185,7 @@ class PathReader implements DirectoryReader {
   }
 
   read(
-    { path, number, asks, stopAt }: ReadOptions,
+    { path, asks, stopAt }: ReadOptions,
     writer: ListingWriter,
     visitor: ReadVisitor,
   ): ReadOutcome {
@@ -197,7 +195,7 @@ class PathReader implements DirectoryReader {
     if (this.#onlyDevice !== undefined && info.dev !== this.#onlyDevice) return "elsewhere";
     const entries = [...Deno.readDirSync(directory)];
     if (entries.some(({ name }) => name === stopAt)) return "stopped";
-    writer.begin(number, path);
+    writer.begin(path);
     for (const { name, isDirectory } of entries) {
       if (name.includes("\uFFFD")) visitor.problem(name, new NotUnicode());
       else if (!(asks && visitor.ignores(name, isDirectory))) {

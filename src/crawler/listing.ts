@@ -5,8 +5,10 @@
  * A listing is a head, the path of its directory, and its entries. Each entry is a row of PostgreSQL's binary COPY
  * format, so that loading one there is copying bytes:
  *
- *     i16 6 (columns), then for each column i32 bytes and the bytes, all big-endian:
- *     i64 number of the directory in its scan · text name · i16 kind · i64 size · i64 mtime · i64 inode
+ *     i16 7 (columns), then for each column i32 bytes and the bytes, all big-endian:
+ *     i64 id of the directory · text name · i16 kind · i64 size · i64 mtime · i64 inode · i64 first scan
+ *
+ * Whoever loads a listing puts in the id and the scan ({@linkcode stampRows}); until then both are 0.
  *
  * @module
  */
@@ -28,8 +30,6 @@ export type Kind = typeof KIND[keyof typeof KIND];
 
 /** The listing of one directory. */
 export interface Listing {
-  /** Its number in this scan, from 0. */
-  number: number;
   /** Absolute, `/`-separated, without a slash at the end: the root of the system is the empty string. */
   path: string;
   /**
@@ -57,13 +57,15 @@ export interface ListedEntry {
   inode: number;
 }
 
-/** Bytes of the head: number, files, bytes, lengths of print, path and rows. */
-const HEAD_BYTES = 8 + 8 + 8 + 4 + 4 + 4;
+/** Bytes of the head: files, bytes, whether there is a print, lengths of path and rows. */
+const HEAD_BYTES = 8 + 8 + 4 + 4 + 4;
 /** Bytes of a row without its name. */
-const ROW_BYTES = 2 + 12 + 4 + 6 + 12 + 12 + 12;
+const ROW_BYTES = 2 + 12 + 4 + 6 + 12 + 12 + 12 + 12;
 /** Where the length of the name stands in a row, and the name. */
 const NAME_LENGTH_AT = 14;
 const NAME_AT = 18;
+/** Bytes of a row after its name. */
+const AFTER_NAME = ROW_BYTES - NAME_AT;
 const PRINT_BYTES = 32;
 
 const encoder = new TextEncoder();
@@ -77,7 +79,6 @@ export class ListingWriter {
   #start = 0;
   #rows = 0;
   #end = 0;
-  #number = 0;
   #files = 0;
   #size = 0;
   #entries = 0;
@@ -94,12 +95,11 @@ export class ListingWriter {
   }
 
   /** Begins the listing of a directory; one that was begun and not ended is dropped. */
-  begin(number: number, path: string): void {
-    this.#number = number;
+  begin(path: string): void {
     this.#reserve(HEAD_BYTES + PRINT_BYTES + path.length * 3);
     this.#rows = this.#start + HEAD_BYTES + PRINT_BYTES;
     const { written } = encoder.encodeInto(path, this.#bytes.subarray(this.#rows));
-    this.#view.setUint32(this.#start + 28, written, true);
+    this.#view.setUint32(this.#start + 20, written, true);
     this.#end = this.#rows += written;
     this.#files = 0;
     this.#size = 0;
@@ -127,9 +127,8 @@ export class ListingWriter {
     const bytes = this.#bytes;
     const view = this.#view;
     let at = this.#end;
-    view.setInt16(at, 6);
+    view.setInt16(at, 7);
     view.setInt32(at + 2, 8);
-    // The number of the directory is put in at the end, because the print must not depend on it.
     view.setUint32(at + 6, 0);
     view.setUint32(at + 10, 0);
     view.setInt32(at + NAME_LENGTH_AT, length);
@@ -149,7 +148,10 @@ export class ListingWriter {
     // 53 bits, as a number of JavaScript holds them.
     view.setUint32(at + 34, inodeHigh & 0x1fffff);
     view.setUint32(at + 38, inodeLow);
-    this.#end = at + 42;
+    view.setInt32(at + 42, 8);
+    view.setUint32(at + 46, 0);
+    view.setUint32(at + 50, 0);
+    this.#end = at + AFTER_NAME;
     this.#entries++;
     if (kind === KIND.unknown) this.#isCertain = false;
     else if (kind !== KIND.directory) {
@@ -167,15 +169,10 @@ export class ListingWriter {
     for (let i = 0; i < PRINT_BYTES; i++) {
       this.#bytes[start + HEAD_BYTES + i] = print === "" ? 0 : print.charCodeAt(i);
     }
-    for (let at = this.#rows; at < this.#end; at += ROW_BYTES + view.getInt32(at + NAME_LENGTH_AT)) {
-      view.setUint32(at + 6, Math.floor(this.#number / 2 ** 32));
-      view.setUint32(at + 10, this.#number >>> 0);
-    }
-    view.setFloat64(start, this.#number, true);
-    view.setFloat64(start + 8, this.#files, true);
-    view.setFloat64(start + 16, this.#size, true);
-    view.setUint32(start + 24, print === "" ? 0 : 1, true);
-    view.setUint32(start + 32, this.#end - this.#rows, true);
+    view.setFloat64(start, this.#files, true);
+    view.setFloat64(start + 8, this.#size, true);
+    view.setUint32(start + 16, print === "" ? 0 : 1, true);
+    view.setUint32(start + 24, this.#end - this.#rows, true);
     this.#start = this.#end;
   }
 
@@ -206,19 +203,31 @@ export function* readListings(packed: Uint8Array<ArrayBuffer>): Generator<Listin
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   for (let at = 0; at < packed.length;) {
     const path = at + HEAD_BYTES + PRINT_BYTES;
-    const rows = path + view.getUint32(at + 28, true);
-    const end = rows + view.getUint32(at + 32, true);
+    const rows = path + view.getUint32(at + 20, true);
+    const end = rows + view.getUint32(at + 24, true);
     yield {
-      number: view.getFloat64(at, true),
-      files: view.getFloat64(at + 8, true),
-      bytes: view.getFloat64(at + 16, true),
-      print: view.getUint32(at + 24, true) === 0
+      files: view.getFloat64(at, true),
+      bytes: view.getFloat64(at + 8, true),
+      print: view.getUint32(at + 16, true) === 0
         ? undefined
         : decoder.decode(packed.subarray(at + HEAD_BYTES, path)),
       path: decoder.decode(packed.subarray(path, rows)),
       rows: packed.subarray(rows, end),
     };
     at = end;
+  }
+}
+
+/** Puts the id of the directory, and the scan that first saw the entries, into the rows of a listing. */
+export function stampRows(rows: Uint8Array<ArrayBuffer>, directory: number, scan: number): void {
+  const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
+  const [directoryHigh, scanHigh] = [Math.floor(directory / 2 ** 32), Math.floor(scan / 2 ** 32)];
+  for (let at = 0; at < rows.length;) {
+    view.setUint32(at + 6, directoryHigh);
+    view.setUint32(at + 10, directory >>> 0);
+    at += ROW_BYTES + view.getInt32(at + NAME_LENGTH_AT);
+    view.setUint32(at - 8, scanHigh);
+    view.setUint32(at - 4, scan >>> 0);
   }
 }
 
@@ -235,7 +244,7 @@ export function visitRows(rows: Uint8Array<ArrayBuffer>, visit: (entry: ListedEn
     entry.size = view.getUint32(at + 10) * 2 ** 32 + view.getUint32(at + 14);
     entry.mtime = view.getInt32(at + 22) * 2 ** 32 + view.getUint32(at + 26);
     entry.inode = view.getUint32(at + 34) * 2 ** 32 + view.getUint32(at + 38);
-    at += 42;
+    at += AFTER_NAME;
     visit(entry);
   }
 }

@@ -42,7 +42,7 @@ export async function recordChanges(
     directories.add(directory);
   }
   await using session = await beginScan(store, { host, root, kind: "live", startedAt: clock.now() });
-  using walker = new Walker({ root, ignore, oneFileSystem: false, shard: WHOLE }, 0, 1);
+  using walker = new Walker({ root, ignore, oneFileSystem: false, shard: WHOLE });
   const unknown: Task[] = [];
   for (const walked of walkWith(walker, [...directories].map((below) => ({ below, ruled: true })), true)) {
     await session.add(walked);

@@ -9,13 +9,13 @@
  */
 import { KIND } from "./listing.ts";
 import { isBelow, isSamePath, type Row, type Sql } from "./sql.ts";
+import type { StagingTables } from "./store.ts";
 
 /** What is merged. */
 export interface MergeInput {
   scan: number;
   host: number;
-  /** The tables that hold the listings of directories that are new or not as they were. */
-  staging: { directories: string; files: string };
+  staging: StagingTables;
 }
 
 /** What a merge did. */
@@ -77,12 +77,11 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
       : undefined;
 
   await sql.script(`
-    CREATE TEMP TABLE placed (number ${integer} PRIMARY KEY, id ${integer} NOT NULL, is_new ${integer} NOT NULL)${untilCommit};
-    INSERT INTO placed SELECT s.number, d.id, 0 FROM ${staging.directories} s
+    CREATE TEMP TABLE placed (staged ${integer} PRIMARY KEY, id ${integer} NOT NULL, is_new ${integer} NOT NULL)${untilCommit};
+    INSERT INTO placed SELECT s.id, d.id, 0 FROM ${staging.directories} s
       CROSS JOIN directories d WHERE d.host_id = ${host} AND ${isSamePath(dialect, "d.path", "s.path")};
-    INSERT INTO placed SELECT s.number, ${dialect.newDirectoryId("s.number")}, 1
-      FROM (SELECT number FROM ${staging.directories} ORDER BY number) s
-      WHERE NOT EXISTS (SELECT 1 FROM placed p WHERE p.number = s.number)`);
+    INSERT INTO placed SELECT s.id, s.id, 1 FROM ${staging.directories} s
+      WHERE NOT EXISTS (SELECT 1 FROM placed p WHERE p.staged = s.id)`);
   const [{ listed, fresh }] = await sql.query(
     "SELECT count(*) AS listed, coalesce(sum(is_new), 0) AS fresh FROM placed",
   );
@@ -90,18 +89,19 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
   await analyze("placed", staging.directories, staging.files);
 
   const totals = { ...NOTHING };
+  await takeBack(sql, staging);
   if (fresh !== 0) {
     await sql.script(`
       INSERT INTO directories (id, host_id, path, print, files, bytes, changed_scan)
         SELECT p.id, ${host}, s.path, s.print, s.files, s.bytes, ${scan}
-        FROM ${staging.directories} s JOIN placed p ON p.number = s.number WHERE p.is_new = 1;
+        FROM ${staging.directories} s JOIN placed p ON p.staged = s.id WHERE p.is_new = 1;
       INSERT INTO entries (directory_id, name, kind, size, mtime, inode, first_scan)
         SELECT p.id, f.name, f.kind, f.size, f.mtime, f.inode, ${scan}
-        FROM ${staging.files} f JOIN placed p ON p.number = f.directory
+        FROM ${staging.files} f JOIN placed p ON p.staged = f.directory_id
         WHERE p.is_new = 1 AND f.kind <> ${KIND.unknown}`);
     const [row] = await sql.query(
       `SELECT coalesce(sum(s.files), 0) AS added, coalesce(sum(s.bytes), 0) AS bytes
-       FROM ${staging.directories} s JOIN placed p ON p.number = s.number WHERE p.is_new = 1`,
+       FROM ${staging.directories} s JOIN placed p ON p.staged = s.id WHERE p.is_new = 1`,
     );
     totals.added = row.added as number;
     totals.bytesAdded = totals.growth = row.bytes as number;
@@ -110,12 +110,12 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
 
   await sql.script(`
     UPDATE directories SET print = s.print, files = s.files, bytes = s.bytes, changed_scan = ${scan}, last_seen = NULL
-      FROM placed p JOIN ${staging.directories} s ON s.number = p.number
+      FROM placed p JOIN ${staging.directories} s ON s.id = p.staged
       WHERE directories.id = p.id AND p.is_new = 0;
     CREATE TEMP TABLE fresh (directory_id ${integer}, name ${text}, kind ${integer}, size ${integer},
       mtime ${integer}, inode ${integer}, PRIMARY KEY (directory_id, name))${untilCommit};
     INSERT INTO fresh SELECT p.id, f.name, f.kind, f.size, f.mtime, f.inode
-      FROM ${staging.files} f JOIN placed p ON p.number = f.directory WHERE p.is_new = 0`);
+      FROM ${staging.files} f JOIN placed p ON p.staged = f.directory_id WHERE p.is_new = 0`);
   await analyze("fresh");
   const old = "e.kind AS old_kind, e.size AS old_size, e.mtime AS old_mtime, e.inode AS old_inode, " +
     "e.fingerprint AS old_fingerprint, e.first_scan AS first_scan, e.changed_scan AS changed_scan";
@@ -213,6 +213,20 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
     DELETE FROM entries WHERE directory_id IN (SELECT id FROM gone);
     DELETE FROM directories WHERE id IN (SELECT id FROM gone)`);
   return await addTotals(sql, totals);
+}
+
+/**
+ * Takes entries that were loaded for directories which another scan has recorded meanwhile back into staging: what
+ * stood there when they were listed is to be compared with what is known now.
+ */
+async function takeBack(sql: Sql, staging: StagingTables): Promise<void> {
+  const met = `SELECT s.id FROM ${staging.directories} s JOIN placed p ON p.staged = s.id
+    WHERE s.is_loaded = 1 AND p.is_new = 0`;
+  if ((await sql.query(`${met} LIMIT 1`)).length === 0) return;
+  const columns = "directory_id, name, kind, size, mtime, inode, first_scan";
+  await sql.script(`
+    INSERT INTO ${staging.files} (${columns}) SELECT ${columns} FROM entries WHERE directory_id IN (${met});
+    DELETE FROM entries WHERE directory_id IN (${met})`);
 }
 
 /** The totals, from the temporary tables of the merge. */

@@ -3,10 +3,11 @@ import type { Buffer } from "node:buffer";
 import type { Writable } from "node:stream";
 import postgres from "postgres";
 import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
-import type { Listing } from "./listing.ts";
+import { type DirectoryIds, sweepInterrupted } from "./directory_ids.ts";
+import { type Listing, stampRows } from "./listing.ts";
 import { catalogMigrations } from "./schema.ts";
 import { isSamePath, POSTGRES, type Row, type Sql, type Value } from "./sql.ts";
-import type { Staging, Store } from "./store.ts";
+import type { Staging, StagingOptions, StagingTables, Store } from "./store.ts";
 
 /** Settings of {@linkcode openPostgresStore}. */
 export interface PostgresOptions {
@@ -118,7 +119,8 @@ class PostgresStore implements Store {
     this.#connectAgain = connectAgain;
   }
 
-  async openStaging(name: string, scan: number, host: number): Promise<Staging> {
+  async openStaging(options: StagingOptions): Promise<Staging> {
+    const { name, scan } = options;
     const [{ ours }] = await this.sql.query(
       `SELECT pg_try_advisory_lock(${LOCKS.name}, hashtext($1)) AS ours`,
       [name],
@@ -134,12 +136,7 @@ class PostgresStore implements Store {
     }
     await this.sql.query(`SELECT pg_advisory_lock(${LOCKS.scan}, $1::int)`, [scan]);
     await this.#dropLeftovers();
-    return await PostgresStaging.open(this.sql, this.#connectAgain(), {
-      name,
-      scan,
-      host,
-      catalog: this.name,
-    });
+    return await PostgresStaging.open(this.sql, this.#connectAgain, this.name, options);
   }
 
   async merging<T>(fn: () => Promise<T>): Promise<T> {
@@ -151,6 +148,12 @@ class PostgresStore implements Store {
 
   async vacuum(): Promise<void> {
     await this.#dropLeftovers();
+    await this.sql.query(
+      `UPDATE scan_runs SET state = 'interrupted' WHERE state = 'running' AND NOT ${
+        isLocked("scan_runs.id")
+      }`,
+    );
+    await sweepInterrupted(this.sql);
     for (const table of ["scan_runs", "scan_problems", "directories", "entries", "changes"]) {
       await this.sql.script(`VACUUM (ANALYZE) ${table}`);
     }
@@ -164,18 +167,20 @@ class PostgresStore implements Store {
     );
     for (const { name } of partitions) {
       const scan = Number((name as string).replace(/^.*_/, ""));
-      const [{ free }] = await this.sql.query(
-        `SELECT count(*) = 0 AS free FROM pg_locks WHERE locktype = 'advisory' AND classid = ${LOCKS.scan}
-           AND objid = $1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-        [scan],
-      );
-      if (free) await this.sql.script(`DROP TABLE IF EXISTS ${name}`);
+      const [{ locked }] = await this.sql.query(`SELECT ${isLocked("$1")} AS locked`, [scan]);
+      if (!locked) await this.sql.script(`DROP TABLE IF EXISTS ${name}`);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client.end({ timeout: 5 });
   }
+}
+
+/** The condition that somebody runs a scan, by its number. */
+function isLocked(scan: string): string {
+  return `EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = ${LOCKS.scan}
+    AND objid::bigint = ${scan} AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
 }
 
 class PostgresSql implements Sql {
@@ -238,46 +243,90 @@ const COPY_HEADER = new Uint8Array([
 ]);
 const COPY_END = new Uint8Array([0xff, 0xff]);
 
-interface StagingOptions {
-  /** Of the lock. */
-  name: string;
-  scan: number;
-  host: number;
-  /** For messages. */
-  catalog: string;
-}
-
-/**
- * Staging in a partition of its own. Files go in by one COPY that lasts as long as the scan, on a connection of its
- * own; directories by the statement that also says which of them are not known.
- */
-class PostgresStaging implements Staging {
-  readonly tables: { directories: string; files: string };
-  readonly #sql: Sql;
+/** Loads rows into a table by one COPY, on a connection of its own. */
+class Copy {
   readonly #client: Client;
-  readonly #options: StagingOptions;
-  readonly #copy: Writable;
+  readonly #stream: Writable;
   readonly #done: Promise<unknown>;
   #isOpen = true;
 
-  private constructor(
-    sql: Sql,
-    client: Client,
-    options: StagingOptions,
-    tables: Staging["tables"],
-    copy: Writable,
-  ) {
-    this.#sql = sql;
+  private constructor(client: Client, stream: Writable) {
     this.#client = client;
-    this.#options = options;
-    this.tables = tables;
-    this.#copy = copy;
-    this.#done = new Promise((resolve, reject) => copy.on("finish", resolve).on("error", reject));
+    this.#stream = stream;
+    this.#done = new Promise((resolve, reject) => stream.on("finish", resolve).on("error", reject));
     this.#done.catch(() => {});
-    copy.write(COPY_HEADER);
+    stream.write(COPY_HEADER);
   }
 
-  static async open(sql: Sql, client: Client, options: StagingOptions): Promise<PostgresStaging> {
+  static async open(client: Client, table: string): Promise<Copy> {
+    const columns = "directory_id, name, kind, size, mtime, inode, first_scan";
+    return new Copy(
+      client,
+      await client.unsafe(`COPY ${table} (${columns}) FROM STDIN (FORMAT binary)`).writable(),
+    );
+  }
+
+  /** Writes rows, no more at a time than the server takes. */
+  async write(listings: Listing[]): Promise<void> {
+    const length = listings.reduce((sum, { rows }) => sum + rows.length, 0);
+    if (length === 0) return;
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const { rows } of listings) {
+      bytes.set(rows, at);
+      at += rows.length;
+    }
+    if (this.#stream.write(bytes as Buffer)) return;
+    const drained = new Promise((resolve) => this.#stream.once("drain", resolve));
+    await Promise.race([drained, this.#done]);
+  }
+
+  /** Resolves when the server has it all. */
+  async finish(): Promise<void> {
+    this.#isOpen = false;
+    this.#stream.end(COPY_END);
+    await this.#done;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isOpen) this.#stream.destroy();
+    await this.#client.end({ timeout: 0 });
+  }
+}
+
+/**
+ * Staging in a partition of its own. Entries go in, and into the catalog, by COPYs that last as long as the scan;
+ * directories by a statement for each share of the work.
+ */
+class PostgresStaging implements Staging {
+  readonly tables: StagingTables;
+  readonly #sql: Sql;
+  readonly #connect: () => Client;
+  readonly #catalog: string;
+  readonly #options: StagingOptions;
+  readonly #copies = new Map<string, Copy>();
+
+  private constructor(
+    sql: Sql,
+    connect: () => Client,
+    catalog: string,
+    options: StagingOptions,
+    tables: StagingTables,
+  ) {
+    this.#sql = sql;
+    this.#connect = connect;
+    this.#catalog = catalog;
+    this.#options = options;
+    this.tables = tables;
+  }
+
+  /** @param catalog For messages. */
+  static async open(
+    sql: Sql,
+    connect: () => Client,
+    catalog: string,
+    options: StagingOptions,
+  ): Promise<PostgresStaging> {
     const { scan } = options;
     const tables = { directories: `staging_directories_${scan}`, files: `staging_files_${scan}` };
     for (
@@ -287,66 +336,68 @@ class PostgresStaging implements Staging {
         CREATE UNLOGGED TABLE ${table} PARTITION OF ${parent} FOR VALUES IN (${scan});
         ALTER TABLE ${table} ALTER COLUMN scan_id SET DEFAULT ${scan}`);
     }
-    try {
-      const copy = await client.unsafe(
-        `COPY ${tables.files} (directory, name, kind, size, mtime, inode) FROM STDIN (FORMAT binary)`,
-      ).writable();
-      return new PostgresStaging(sql, client, options, tables, copy);
-    } catch (error) {
-      throw toPostgresError(options.catalog, error);
-    }
+    return new PostgresStaging(sql, connect, catalog, options, tables);
   }
 
   async add(listings: Listing[]): Promise<void> {
-    const heads = listings.map((
-      { number, path, print, files, bytes },
-    ) => [number, path, print ?? null, files, bytes]);
-    const taken = await this.#sql.query(
-      `INSERT INTO ${this.tables.directories} (number, path, print, files, bytes)
-       SELECT (g ->> 0)::bigint, g ->> 1, g ->> 2, (g ->> 3)::bigint, (g ->> 4)::bigint
-       FROM json_array_elements($1::text::json) AS g
-       WHERE NOT EXISTS (SELECT 1 FROM directories d WHERE d.host_id = ${this.#options.host}
-         AND ${isSamePath(POSTGRES, "d.path", "(g ->> 1)")} AND d.print = g ->> 2 AND d.last_seen IS NULL)
-       RETURNING number`,
+    const { host, scan, ids } = this.#options;
+    // OFFSET 0 keeps each path a look into the index, whatever the planner takes the table for.
+    const found = await this.#sql.query(
+      `SELECT i - 1 AS i, d.print, d.last_seen FROM json_array_elements_text($1::text::json) WITH ORDINALITY AS g(path, i),
+         LATERAL (SELECT print, last_seen FROM directories d WHERE d.host_id = ${host}
+           AND ${isSamePath(POSTGRES, "d.path", "g.path")} OFFSET 0) d`,
+      [JSON.stringify(listings.map(({ path }) => path))],
+    );
+    const known = new Map(found.map(({ i, print, last_seen }) => [i, last_seen === null ? print : null]));
+    const staged: Listing[] = [];
+    const loaded: Listing[] = [];
+    listings.forEach((listing, i) => {
+      if (listing.print === undefined) staged.push(listing);
+      else if (!known.has(i)) loaded.push(listing);
+      else if (known.get(i) !== listing.print) staged.push(listing);
+    });
+    await ids.reserve(staged.length + loaded.length);
+    const heads = [...staged, ...loaded].map(({ path, print, files, bytes, rows }, i) => {
+      const id = ids.take();
+      stampRows(rows, id, scan);
+      return [id, path, print ?? null, files, bytes, Number(i >= staged.length)];
+    });
+    if (heads.length === 0) return;
+    await this.#sql.query(
+      `INSERT INTO ${this.tables.directories} (id, path, print, files, bytes, is_loaded)
+       SELECT (g ->> 0)::bigint, g ->> 1, g ->> 2, (g ->> 3)::bigint, (g ->> 4)::bigint, (g ->> 5)::int
+       FROM json_array_elements($1::text::json) AS g`,
       [JSON.stringify(heads)],
     );
-    if (taken.length === listings.length) return await this.#write(listings);
-    const numbers = new Set(taken.map(({ number }) => number));
-    await this.#write(listings.filter(({ number }) => numbers.has(number)));
+    await this.#copy(this.tables.files, staged);
+    await this.#copy("entries", loaded);
   }
 
   async finish(): Promise<void> {
-    this.#isOpen = false;
-    this.#copy.end(COPY_END);
     try {
-      await this.#done;
+      for (const copy of this.#copies.values()) await copy.finish();
     } catch (error) {
-      throw toPostgresError(this.#options.catalog, error);
+      throw toPostgresError(this.#catalog, error);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isOpen) this.#copy.destroy();
-    await this.#client.end({ timeout: 0 });
+    for (const copy of this.#copies.values()) await copy[Symbol.asyncDispose]();
     for (const table of Object.values(this.tables)) await this.#sql.script(`DROP TABLE IF EXISTS ${table}`);
     const { name, scan } = this.#options;
     await this.#sql.query(`SELECT pg_advisory_unlock(${LOCKS.scan}, $1::int)`, [scan]);
     await this.#sql.query(`SELECT pg_advisory_unlock(${LOCKS.name}, hashtext($1))`, [name]);
   }
 
-  /** Writes rows, no more at a time than the server takes. */
-  async #write(listings: Listing[]): Promise<void> {
-    const length = listings.reduce((sum, { rows }) => sum + rows.length, 0);
-    if (length === 0) return;
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const { rows } of listings) {
-      bytes.set(rows, at);
-      at += rows.length;
+  async #copy(table: string, listings: Listing[]): Promise<void> {
+    if (listings.length === 0) return;
+    try {
+      let copy = this.#copies.get(table);
+      if (copy === undefined) this.#copies.set(table, copy = await Copy.open(this.#connect(), table));
+      await copy.write(listings);
+    } catch (error) {
+      throw toPostgresError(this.#catalog, error);
     }
-    if (this.#copy.write(bytes as Buffer)) return;
-    const drained = new Promise((resolve) => this.#copy.once("drain", resolve));
-    await Promise.race([drained, this.#done]);
   }
 }
 

@@ -1,10 +1,11 @@
 /** One scan, from its beginning to its merge. @module */
 import type { Problem } from "../core/problem.ts";
+import { DirectoryIds, nextDirectoryId, sweepInterrupted } from "./directory_ids.ts";
 import { KIND, readListings } from "./listing.ts";
 import { merge, type MergeTotals } from "./merge.ts";
 import { type Shard, SHARED_LEVELS, WHOLE } from "./shard.ts";
 import { isBelow, isSamePath } from "./sql.ts";
-import type { Staging, Store } from "./store.ts";
+import { scanName, type Staging, type Store } from "./store.ts";
 import type { Walked } from "./walker.ts";
 
 /** What a scan is of. */
@@ -43,8 +44,6 @@ export async function beginScan(store: Store, options: ScanOptions): Promise<Sca
   const { sql } = store;
   const { dialect } = sql;
   const { host, root, shard = WHOLE, kind = "scan" } = options;
-  const name = `${root || "/"} on ${host}` + (kind === "live" ? ", live" : "") +
-    (shard.count === 1 ? "" : `, part ${shard.index} of ${shard.count}`);
   await sql.query("INSERT INTO hosts (name) VALUES ($1) ON CONFLICT (name) DO NOTHING", [host]);
   const [{ id: hostId }] = await sql.query("SELECT id FROM hosts WHERE name = $1", [host]);
   const part = `${shard.index}/${shard.count}`;
@@ -69,16 +68,20 @@ export async function beginScan(store: Store, options: ScanOptions): Promise<Sca
   );
   const scan = id as number;
   try {
-    const staging = await store.openStaging(name, scan, hostId as number);
+    const name = scanName(host, root, kind, part);
+    const ids = new DirectoryIds(sql, scan);
+    const staging = await store.openStaging({ name, scan, host: hostId as number, ids });
     // The lock is ours: whatever else of this name is said to run was interrupted.
     await sql.query(
       `UPDATE scan_runs SET state = 'interrupted'
        WHERE host = $1 AND root = $2 AND shard = $3 AND kind = $4 AND state = 'running' AND id <> $5`,
       [host, root, part, kind, scan],
     );
+    await sweepInterrupted(sql);
     return new ScanSession(
       store,
       staging,
+      ids,
       options,
       scan,
       hostId as number,
@@ -100,6 +103,7 @@ export class ScanSession implements AsyncDisposable {
   readonly found = { files: 0, directories: 0, bytes: 0, problems: 0 };
   readonly #store: Store;
   readonly #staging: Staging;
+  readonly #ids: DirectoryIds;
   readonly #options: ScanOptions;
   readonly #host: number;
   readonly #problems: Problem[] = [];
@@ -109,6 +113,7 @@ export class ScanSession implements AsyncDisposable {
   constructor(
     store: Store,
     staging: Staging,
+    ids: DirectoryIds,
     options: ScanOptions,
     scan: number,
     host: number,
@@ -116,6 +121,7 @@ export class ScanSession implements AsyncDisposable {
   ) {
     this.#store = store;
     this.#staging = staging;
+    this.#ids = ids;
     this.#options = options;
     this.#host = host;
     this.scan = scan;
@@ -144,6 +150,7 @@ export class ScanSession implements AsyncDisposable {
   async finish(now: number): Promise<ScanSummary> {
     await this.#staging.finish();
     const summary = await this.#store.merging(async () => {
+      await this.#ids.keep();
       const totals = await merge(this.#store.sql, {
         scan: this.scan,
         host: this.#host,
@@ -162,6 +169,7 @@ export class ScanSession implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#staging[Symbol.asyncDispose]();
     if (this.#isFinished) return;
+    await this.#ids.drop();
     await this.#store.sql.query("UPDATE scan_runs SET state = 'interrupted' WHERE id = $1", [this.scan]);
   }
 
@@ -190,7 +198,7 @@ export class ScanSession implements AsyncDisposable {
     const { root, shard = WHOLE } = this.#options;
     const depth = "length(s.path) - length(replace(s.path, '/', ''))";
     const paths = shard.count === 1 ? [root] : (await sql.query(
-      `SELECT s.path FROM placed p JOIN ${this.#staging.tables.directories} s ON s.number = p.number
+      `SELECT s.path FROM placed p JOIN ${this.#staging.tables.directories} s ON s.id = p.staged
        WHERE p.is_new = 1 AND ${depth} <= $1`,
       [root.split("/").length - 1 + SHARED_LEVELS],
     )).map(({ path }) => path as string);
@@ -217,8 +225,8 @@ export class ScanSession implements AsyncDisposable {
     let [directory] = await find();
     if (directory === undefined) {
       await sql.query(
-        "INSERT INTO directories (host_id, path, files, bytes, changed_scan) VALUES ($1, $2, 0, 0, $3)",
-        [this.#host, above, this.scan],
+        "INSERT INTO directories (id, host_id, path, files, bytes, changed_scan) VALUES ($1, $2, $3, 0, 0, $4)",
+        [await nextDirectoryId(sql, 1), this.#host, above, this.scan],
       );
       [directory] = await find();
     }

@@ -67,7 +67,7 @@ CREATE TABLE roots (
 );
 
 CREATE TABLE directories (
-  id ${id},
+  id ${integer} PRIMARY KEY,
   host_id ${integer} NOT NULL,
   path ${text} NOT NULL,
   print ${text},
@@ -77,6 +77,15 @@ CREATE TABLE directories (
   last_seen ${integer}
 );
 CREATE INDEX directories_path ON directories (host_id, ${pathKey("path")});
+
+CREATE TABLE directory_ids (next ${integer} NOT NULL);
+INSERT INTO directory_ids VALUES (1);
+
+CREATE TABLE reservations (
+  scan_id ${integer} NOT NULL,
+  first_id ${integer} NOT NULL,
+  last_id ${integer} NOT NULL
+);
 
 CREATE TABLE entries (
   directory_id ${integer} NOT NULL,
@@ -152,11 +161,11 @@ CREATE FUNCTION path_to_ltree(path text) RETURNS ltree LANGUAGE sql IMMUTABLE ST
   FROM unnest(string_to_array(ltrim(path, '/'), '/')) WITH ORDINALITY AS t(name, i) WHERE name <> ''
 $$;
 CREATE TABLE staging_directories (
-  scan_id bigint NOT NULL, number bigint NOT NULL, path text COLLATE "C" NOT NULL, print text,
-  files bigint NOT NULL, bytes bigint NOT NULL
+  scan_id bigint NOT NULL, id bigint NOT NULL, path text COLLATE "C" NOT NULL, print text,
+  files bigint NOT NULL, bytes bigint NOT NULL, is_loaded int NOT NULL
 ) PARTITION BY LIST (scan_id);
 CREATE TABLE staging_files (
-  scan_id bigint NOT NULL, directory bigint NOT NULL, name text COLLATE "C" NOT NULL, kind smallint NOT NULL,
-  size bigint NOT NULL, mtime bigint NOT NULL, inode bigint NOT NULL
+  scan_id bigint NOT NULL, directory_id bigint NOT NULL, name text COLLATE "C" NOT NULL, kind smallint NOT NULL,
+  size bigint NOT NULL, mtime bigint NOT NULL, inode bigint NOT NULL, first_scan bigint NOT NULL
 ) PARTITION BY LIST (scan_id);
 `;

@@ -13,8 +13,6 @@ export interface Dialect {
   readonly types: { id: string; integer: string; text: string; bytes: string; json: string; time: string };
   /** What a key of an index is made of, for a path: PostgreSQL's have at most 2.7 kB. */
   pathKey(path: string): string;
-  /** An id for a new directory, where `number` orders them. */
-  newDirectoryId(number: string): string;
   /** Bytes as hexadecimal digits, and back. */
   hex(bytes: string): string;
   unhex(digits: string): string;
@@ -73,8 +71,6 @@ export const SQLITE: Dialect = {
     time: "INTEGER",
   },
   pathKey: (path) => path,
-  newDirectoryId: (number) =>
-    `(SELECT coalesce(max(id), 0) FROM directories) + row_number() OVER (ORDER BY ${number})`,
   // hex() makes an empty text of NULL.
   hex: (bytes) => `nullif(lower(hex(${bytes})), '')`,
   unhex: (digits) => `unhex(${digits})`,
@@ -103,7 +99,6 @@ export const POSTGRES: Dialect = {
   },
   // Four bytes for each character at most.
   pathKey: (path) => `left(${path}, 600)`,
-  newDirectoryId: () => "nextval(pg_get_serial_sequence('directories', 'id'))",
   hex: (bytes) => `encode(${bytes}, 'hex')`,
   unhex: (digits) => `decode(${digits}, 'hex')`,
   json: (parameter) => `${parameter}::text::jsonb`,

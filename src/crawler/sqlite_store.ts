@@ -2,12 +2,14 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { join } from "@std/path";
 import { blake3 } from "../hashing/blake3.ts";
+import { FilesyncError } from "../core/errors.ts";
 import { lockState } from "../database/lock.ts";
-import { openDatabase, toDatabaseError } from "../database/open.ts";
+import { openDatabase, toDatabaseError, transaction } from "../database/open.ts";
+import { type DirectoryIds, sweepInterrupted } from "./directory_ids.ts";
 import { type Listing, visitRows } from "./listing.ts";
 import { catalogMigrations } from "./schema.ts";
 import { type Row, type Sql, SQLITE, type Value } from "./sql.ts";
-import type { Staging, Store } from "./store.ts";
+import { scanName, type Staging, type StagingOptions, type Store } from "./store.ts";
 
 /** Rows of one INSERT, and bytes of SQLite's cache: more of either is no faster. */
 const ROWS_AT_ONCE = 128;
@@ -16,7 +18,8 @@ const CACHE_KIB = 64 << 10;
 /** Rows of one piece of a long answer. */
 const PIECE_ROWS = 1000;
 
-const FILE_COLUMNS = 6;
+/** Columns of an entry that a row brings, and how it is inserted. */
+const COLUMNS = ["directory_id", "name", "kind", "size", "mtime", "inode"];
 
 /**
  * Opens the catalog at `path`, and makes it when it is missing.
@@ -47,11 +50,13 @@ class SqliteStore implements Store {
     this.sql = new SqliteSql(db, path);
   }
 
-  openStaging(name: string, _scan: number, host: number): Promise<Staging> {
-    const directory = join(this.#stagings, blake3(new TextEncoder().encode(name)).slice(0, 16));
-    const lock = lockState(directory, `the scan of ${name}`);
+  openStaging(options: StagingOptions): Promise<Staging> {
+    const directory = this.#stagingOf(options.name);
+    const lock = lockState(directory, `the scan of ${options.name}`);
     try {
-      return Promise.resolve(new SqliteStaging(this.#db, join(directory, "staging.db"), host, lock));
+      // Other scans may merge for minutes.
+      this.#db.exec("PRAGMA busy_timeout = 3600000");
+      return Promise.resolve(new SqliteStaging(this.#db, join(directory, "staging.db"), options, lock));
     } catch (error) {
       lock[Symbol.dispose]();
       throw toDatabaseError("make room for the scan", error);
@@ -59,39 +64,36 @@ class SqliteStore implements Store {
   }
 
   async merging<T>(fn: () => Promise<T>): Promise<T> {
-    // Other scans may merge for minutes.
-    this.#db.exec("PRAGMA busy_timeout = 3600000");
     return await this.sql.transaction(fn);
   }
 
   async vacuum(): Promise<void> {
-    for (const { name } of listOrNothing(this.#stagings)) {
-      const directory = join(this.#stagings, name);
+    const running = await this.sql.query(
+      "SELECT id, host, root, kind, shard FROM scan_runs WHERE state = 'running'",
+    );
+    for (const { id, host, root, kind, shard } of running as Record<string, string>[]) {
+      const directory = this.#stagingOf(scanName(host, root, kind, shard));
       try {
         using _lock = lockState(directory, "a scan");
-        Deno.removeSync(join(directory, "staging.db"));
-      } catch {
-        // A scan that runs, or has left nothing.
+        removeDatabase(join(directory, "staging.db"));
+        await this.sql.query("UPDATE scan_runs SET state = 'interrupted' WHERE id = $1", [id]);
+      } catch (error) {
+        // It runs.
+        if (!(error instanceof FilesyncError && error.code === "locked")) throw error;
       }
     }
+    await sweepInterrupted(this.sql);
     await this.sql.script("PRAGMA wal_checkpoint(TRUNCATE); VACUUM; PRAGMA optimize");
   }
 
-  get #stagings(): string {
-    return `${this.#path}.staging`;
+  /** The directory of what a scan keeps for itself. */
+  #stagingOf(name: string): string {
+    return join(`${this.#path}.staging`, blake3(new TextEncoder().encode(name)).slice(0, 16));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#db.close();
     return Promise.resolve();
-  }
-}
-
-function listOrNothing(directory: string): Deno.DirEntry[] {
-  try {
-    return [...Deno.readDirSync(directory)];
-  } catch {
-    return [];
   }
 }
 
@@ -151,80 +153,130 @@ function numbered(text: string): string {
   return text.replaceAll(/\$(\d+)/g, "?$1");
 }
 
-/**
- * Staging in a database file of its own, so that scans do not wait for each other: two connections may not write to
- * one file of SQLite at a time. It need not survive anything, and is written without a journal.
- */
-class SqliteStaging implements Staging {
-  readonly tables = { directories: "staging.staging_directories", files: "staging.staging_files" };
-  readonly #catalog: DatabaseSync;
-  readonly #path: string;
-  readonly #host: number;
-  readonly #lock: Disposable;
-  readonly #known: StatementSync;
+/** Inserts entries into a table, many at a time. */
+class EntryWriter {
   readonly #db: DatabaseSync;
-  readonly #directory: StatementSync;
-  readonly #files: StatementSync;
+  readonly #into: string;
+  readonly #more: string;
+  readonly #statement: StatementSync;
   /** Columns of the rows that wait for their INSERT. */
-  #waiting: Value[] = new Array(ROWS_AT_ONCE * FILE_COLUMNS);
+  readonly #waiting: Value[] = new Array(ROWS_AT_ONCE * COLUMNS.length);
   #columns = 0;
-  #isAttached = false;
 
-  constructor(catalog: DatabaseSync, path: string, host: number, lock: Disposable) {
-    this.#catalog = catalog;
-    this.#path = path;
-    this.#host = host;
-    this.#lock = lock;
-    removeDatabase(path);
-    this.#db = new DatabaseSync(path);
-    this.#db.exec(`
-      PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
-      CREATE TABLE staging_directories (number INTEGER PRIMARY KEY, path TEXT, print TEXT, files INTEGER, bytes INTEGER);
-      CREATE TABLE staging_files (directory INTEGER, name TEXT, kind INTEGER, size INTEGER, mtime INTEGER, inode INTEGER);
-      BEGIN`);
-    this.#known = catalog.prepare(
-      "SELECT 1 FROM directories WHERE host_id = ? AND path = ? AND print = ? AND last_seen IS NULL",
-    );
-    this.#directory = this.#db.prepare("INSERT INTO staging_directories VALUES (?, ?, ?, ?, ?)");
-    this.#files = this.#db.prepare(insertFiles(ROWS_AT_ONCE));
+  /** @param scan The scan that first saw the entries. */
+  constructor(db: DatabaseSync, table: string, scan: number) {
+    this.#db = db;
+    this.#into = `INSERT INTO ${table} (${COLUMNS.join(", ")}, first_scan) VALUES `;
+    this.#more = `(${COLUMNS.map(() => "?").join(", ")}, ${scan})`;
+    this.#statement = this.#prepare(ROWS_AT_ONCE);
   }
 
-  add(listings: Listing[]): Promise<void> {
-    try {
-      for (const listing of listings) this.#add(listing);
-      return Promise.resolve();
-    } catch (error) {
-      return Promise.reject(toDatabaseError("keep what the scan found", error));
-    }
-  }
-
-  #add({ number, path, print, files, bytes, rows }: Listing): void {
-    if (print !== undefined && this.#known.get(this.#host, path, print) !== undefined) return;
-    this.#directory.run(number, path, print ?? null, files, bytes);
+  /** Adds the rows of a listing; the last ones may wait. */
+  add(rows: Uint8Array<ArrayBuffer>, directory: number): void {
+    const waiting = this.#waiting;
     visitRows(rows, ({ name, kind, size, mtime, inode }) => {
-      const waiting = this.#waiting;
       let at = this.#columns;
-      waiting[at++] = number;
+      waiting[at++] = directory;
       waiting[at++] = name;
       waiting[at++] = kind;
       waiting[at++] = size;
       waiting[at++] = mtime;
       waiting[at++] = inode;
       if (at === waiting.length) {
-        this.#files.run(...waiting);
+        this.#statement.run(...waiting);
         at = 0;
       }
       this.#columns = at;
     });
   }
 
+  /** Inserts those that wait. */
+  flush(): void {
+    if (this.#columns === 0) return;
+    this.#prepare(this.#columns / COLUMNS.length).run(...this.#waiting.slice(0, this.#columns));
+    this.#columns = 0;
+  }
+
+  #prepare(rows: number): StatementSync {
+    return this.#db.prepare(this.#into + Array(rows).fill(this.#more).join(", "));
+  }
+}
+
+/**
+ * Staging in a database file of its own, so that scans do not wait for each other: two connections may not write to
+ * one file of SQLite at a time. It need not survive anything, and is written without a journal. What goes into the
+ * catalog itself while the tree is walked goes there in short transactions.
+ */
+class SqliteStaging implements Staging {
+  readonly tables = { directories: "staging.staging_directories", files: "staging.staging_files" };
+  readonly #catalog: DatabaseSync;
+  readonly #path: string;
+  readonly #host: number;
+  readonly #ids: DirectoryIds;
+  readonly #lock: Disposable;
+  readonly #find: StatementSync;
+  readonly #db: DatabaseSync;
+  readonly #directory: StatementSync;
+  readonly #staged: EntryWriter;
+  readonly #loaded: EntryWriter;
+  #isAttached = false;
+
+  constructor(catalog: DatabaseSync, path: string, { scan, host, ids }: StagingOptions, lock: Disposable) {
+    this.#catalog = catalog;
+    this.#path = path;
+    this.#host = host;
+    this.#ids = ids;
+    this.#lock = lock;
+    removeDatabase(path);
+    this.#db = new DatabaseSync(path);
+    this.#db.exec(`
+      PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
+      CREATE TABLE staging_directories (
+        id INTEGER PRIMARY KEY, path TEXT, print TEXT, files INTEGER, bytes INTEGER, is_loaded INTEGER
+      );
+      CREATE TABLE staging_files (
+        directory_id INTEGER, name TEXT, kind INTEGER, size INTEGER, mtime INTEGER, inode INTEGER, first_scan INTEGER
+      );
+      BEGIN`);
+    this.#find = catalog.prepare(
+      "SELECT print = ? AND last_seen IS NULL AS same FROM directories WHERE host_id = ? AND path = ?",
+    );
+    this.#directory = this.#db.prepare("INSERT INTO staging_directories VALUES (?, ?, ?, ?, ?, ?)");
+    this.#staged = new EntryWriter(this.#db, "staging_files", scan);
+    this.#loaded = new EntryWriter(catalog, "main.entries", scan);
+  }
+
+  async add(listings: Listing[]): Promise<void> {
+    try {
+      const staged: Listing[] = [];
+      const loaded: Listing[] = [];
+      for (const listing of listings) {
+        const { print = null, path } = listing;
+        const found = this.#find.get(print, this.#host, path);
+        if (found?.same !== 1) (found === undefined && print !== null ? loaded : staged).push(listing);
+      }
+      await this.#ids.reserve(staged.length + loaded.length);
+      for (const listing of staged) this.#staged.add(listing.rows, this.#note(listing, 0));
+      if (loaded.length === 0) return;
+      transaction(this.#catalog, () => {
+        for (const listing of loaded) this.#loaded.add(listing.rows, this.#note(listing, 1));
+      });
+    } catch (error) {
+      throw toDatabaseError("keep what the scan found", error);
+    }
+  }
+
+  /** Gives a listing an id. */
+  #note({ path, print, files, bytes }: Listing, isLoaded: number): number {
+    const id = this.#ids.take();
+    this.#directory.run(id, path, print ?? null, files, bytes, isLoaded);
+    return id;
+  }
+
   finish(): Promise<void> {
     try {
-      if (this.#columns > 0) {
-        this.#db.prepare(insertFiles(this.#columns / FILE_COLUMNS)).run(
-          ...this.#waiting.slice(0, this.#columns),
-        );
-      }
+      this.#loaded.flush();
+      this.#staged.flush();
       this.#db.exec("COMMIT");
       this.#db.close();
       this.#catalog.prepare("ATTACH ? AS staging").run(this.#path);
@@ -242,10 +294,6 @@ class SqliteStaging implements Staging {
     this.#lock[Symbol.dispose]();
     return Promise.resolve();
   }
-}
-
-function insertFiles(rows: number): string {
-  return `INSERT INTO staging_files VALUES ${Array(rows).fill("(?, ?, ?, ?, ?, ?)").join(", ")}`;
 }
 
 function removeDatabase(path: string): void {

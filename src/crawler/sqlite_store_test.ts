@@ -8,7 +8,7 @@ testCatalog("SQLite catalog", () => {
   return Promise.resolve({
     name: store.name,
     sql: store.sql,
-    openStaging: (...rest) => store.openStaging(...rest),
+    openStaging: (options) => store.openStaging(options),
     merging: (fn) => store.merging(fn),
     vacuum: () => store.vacuum(),
     async [Symbol.asyncDispose]() {

@@ -47,19 +47,11 @@ export class Walker implements Disposable {
   readonly #writer = new ListingWriter();
   /** Takes the listings that belong to other parts of the tree. */
   readonly #scrap = new ListingWriter();
-  readonly #step: number;
-  #number: number;
   /** Opened when a rule is first met. */
   #rules: { rules: IgnoreRules; root: TreeRoot } | undefined;
 
-  /**
-   * @param first The number of the first directory; those after it come in steps of `step`, so that several
-   * walkers never give the same.
-   */
-  constructor(options: WalkOptions, first: number, step: number) {
+  constructor(options: WalkOptions) {
     this.#options = options;
-    this.#number = first;
-    this.#step = step;
     this.#reader = openDirectoryReader(options.root, options.oneFileSystem);
   }
 
@@ -95,7 +87,7 @@ export class Walker implements Disposable {
     const read = () => {
       if (ruled) this.#loadRules(below);
       return this.#reader.read(
-        { path, below, number: this.#number, asks: ruled, stopAt: ruled ? undefined : RULE_FILE },
+        { path, below, asks: ruled, stopAt: ruled ? undefined : RULE_FILE },
         share === "mine" ? this.#writer : this.#scrap,
         {
           ignores: (name, isDirectory) =>
@@ -113,7 +105,6 @@ export class Walker implements Disposable {
         ruled = true;
         outcome = read();
       }
-      if (outcome === "read") this.#number += this.#step;
     } catch (error) {
       found.length = before;
       answer.problems.length = problems;
