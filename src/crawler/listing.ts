@@ -16,6 +16,8 @@ import type { Digest } from "../core/digest.ts";
 
 /** What an entry is; the numbers are kept in catalogs. */
 export const KIND = {
+  /** Nothing stands there any more; only among what differs from the catalog. */
+  gone: 0,
   file: 1,
   symlink: 2,
   /** A socket, a pipe or a device. */
@@ -127,30 +129,19 @@ export class ListingWriter {
     const bytes = this.#bytes;
     const view = this.#view;
     let at = this.#end;
-    view.setInt16(at, 7);
-    view.setInt32(at + 2, 8);
-    view.setUint32(at + 6, 0);
-    view.setUint32(at + 10, 0);
-    view.setInt32(at + NAME_LENGTH_AT, length);
+    frameRow(view, at, length);
     at += NAME_AT;
     for (let i = 0; i < length; i++) bytes[at + i] = name[i];
     at += length;
-    view.setInt32(at, 2);
     view.setInt16(at + 4, kind);
-    view.setInt32(at + 6, 8);
     view.setUint32(at + 10, sizeHigh);
     view.setUint32(at + 14, sizeLow);
-    view.setInt32(at + 18, 8);
     const high = Math.floor(mtime / 2 ** 32);
     view.setInt32(at + 22, high);
     view.setUint32(at + 26, mtime - high * 2 ** 32);
-    view.setInt32(at + 30, 8);
     // 53 bits, as a number of JavaScript holds them.
     view.setUint32(at + 34, inodeHigh & 0x1fffff);
     view.setUint32(at + 38, inodeLow);
-    view.setInt32(at + 42, 8);
-    view.setUint32(at + 46, 0);
-    view.setUint32(at + 50, 0);
     this.#end = at + AFTER_NAME;
     this.#entries++;
     if (kind === KIND.unknown) this.#isCertain = false;
@@ -198,6 +189,32 @@ export class ListingWriter {
   }
 }
 
+/** Writes all of a row that is the same in each with a name of `length` bytes. */
+function frameRow(view: DataView, at: number, length: number): void {
+  view.setInt16(at, 7);
+  view.setInt32(at + 2, 8);
+  view.setUint32(at + 6, 0);
+  view.setUint32(at + 10, 0);
+  view.setInt32(at + NAME_LENGTH_AT, length);
+  at += NAME_AT + length;
+  view.setInt32(at, 2);
+  view.setInt32(at + 6, 8);
+  view.setInt32(at + 18, 8);
+  view.setInt32(at + 30, 8);
+  view.setInt32(at + 42, 8);
+  view.setUint32(at + 46, 0);
+  view.setUint32(at + 50, 0);
+}
+
+/** The row of an entry that is not there any more. */
+export function goneRow(name: string): Uint8Array<ArrayBuffer> {
+  const bytes = encoder.encode(name);
+  const row = new Uint8Array(ROW_BYTES + bytes.length);
+  frameRow(new DataView(row.buffer), 0, bytes.length);
+  row.set(bytes, NAME_AT);
+  return row;
+}
+
 /** The listings in what {@linkcode ListingWriter.take} gave; their rows are views of it. */
 export function* readListings(packed: Uint8Array<ArrayBuffer>): Generator<Listing> {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
@@ -231,12 +248,16 @@ export function stampRows(rows: Uint8Array<ArrayBuffer>, directory: number, scan
   }
 }
 
-/** Calls `visit` with each entry in the rows of a listing; the object holds until it returns. */
-export function visitRows(rows: Uint8Array<ArrayBuffer>, visit: (entry: ListedEntry) => void): void {
+/** Calls `visit` with each entry in the rows of a listing, and where its row is; the object holds until it returns. */
+export function visitRows(
+  rows: Uint8Array<ArrayBuffer>,
+  visit: (entry: ListedEntry, start: number, end: number) => void,
+): void {
   const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
   const entry: ListedEntry = { name: "", kind: 0, size: 0, mtime: 0, inode: 0 };
   for (let at = 0; at < rows.length;) {
     const length = view.getInt32(at + NAME_LENGTH_AT);
+    const start = at;
     const name = at + NAME_AT;
     at = name + length;
     entry.name = textOf(rows, name, at);
@@ -245,7 +266,7 @@ export function visitRows(rows: Uint8Array<ArrayBuffer>, visit: (entry: ListedEn
     entry.mtime = view.getInt32(at + 22) * 2 ** 32 + view.getUint32(at + 26);
     entry.inode = view.getUint32(at + 34) * 2 ** 32 + view.getUint32(at + 38);
     at += AFTER_NAME;
-    visit(entry);
+    visit(entry, start, at);
   }
 }
 

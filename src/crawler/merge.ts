@@ -4,6 +4,8 @@
  *
  * A directory is judged by its own listing alone. What is missing in a listing is removed, a directory with all
  * below it; what was not listed (unreadable, on another file system, not in this part of the tree) stays as it is.
+ * So does a directory that another scan recorded anew since the listing was compared with it: of two that look at it
+ * at the same time the first is believed, and the next scan looks again.
  *
  * @module
  */
@@ -33,7 +35,7 @@ export interface MergeTotals {
 }
 
 /** Temporary tables of a merge. */
-const TABLES = ["placed", "fresh", "delta", "gone", "removed", "arrived", "moves"];
+const TABLES = ["placed", "delta", "gone", "removed", "arrived", "moves"];
 
 const NOTHING: MergeTotals = {
   added: 0,
@@ -79,9 +81,10 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
   await sql.script(`
     CREATE TEMP TABLE placed (staged ${integer} PRIMARY KEY, id ${integer} NOT NULL, is_new ${integer} NOT NULL)${untilCommit};
     INSERT INTO placed SELECT s.id, d.id, 0 FROM ${staging.directories} s
-      CROSS JOIN directories d WHERE d.host_id = ${host} AND ${isSamePath(dialect, "d.path", "s.path")};
+      CROSS JOIN directories d WHERE d.host_id = ${host} AND ${isSamePath(dialect, "d.path", "s.path")}
+        AND (s.known_scan IS NULL OR s.known_scan = d.changed_scan);
     INSERT INTO placed SELECT s.id, s.id, 1 FROM ${staging.directories} s
-      WHERE NOT EXISTS (SELECT 1 FROM placed p WHERE p.staged = s.id)`);
+      WHERE s.known_scan IS NULL AND NOT EXISTS (SELECT 1 FROM placed p WHERE p.staged = s.id)`);
   const [{ listed, fresh }] = await sql.query(
     "SELECT count(*) AS listed, coalesce(sum(is_new), 0) AS fresh FROM placed",
   );
@@ -94,11 +97,7 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
     await sql.script(`
       INSERT INTO directories (id, host_id, path, print, files, bytes, changed_scan)
         SELECT p.id, ${host}, s.path, s.print, s.files, s.bytes, ${scan}
-        FROM ${staging.directories} s JOIN placed p ON p.staged = s.id WHERE p.is_new = 1;
-      INSERT INTO entries (directory_id, name, kind, size, mtime, inode, first_scan)
-        SELECT p.id, f.name, f.kind, f.size, f.mtime, f.inode, ${scan}
-        FROM ${staging.files} f JOIN placed p ON p.staged = f.directory_id
-        WHERE p.is_new = 1 AND f.kind <> ${KIND.unknown}`);
+        FROM ${staging.directories} s JOIN placed p ON p.staged = s.id WHERE p.is_new = 1`);
     const [row] = await sql.query(
       `SELECT coalesce(sum(s.files), 0) AS added, coalesce(sum(s.bytes), 0) AS bytes
        FROM ${staging.directories} s JOIN placed p ON p.staged = s.id WHERE p.is_new = 1`,
@@ -111,26 +110,17 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
   await sql.script(`
     UPDATE directories SET print = s.print, files = s.files, bytes = s.bytes, changed_scan = ${scan}, last_seen = NULL
       FROM placed p JOIN ${staging.directories} s ON s.id = p.staged
-      WHERE directories.id = p.id AND p.is_new = 0;
-    CREATE TEMP TABLE fresh (directory_id ${integer}, name ${text}, kind ${integer}, size ${integer},
-      mtime ${integer}, inode ${integer}, PRIMARY KEY (directory_id, name))${untilCommit};
-    INSERT INTO fresh SELECT p.id, f.name, f.kind, f.size, f.mtime, f.inode
-      FROM ${staging.files} f JOIN placed p ON p.staged = f.directory_id WHERE p.is_new = 0`);
-  await analyze("fresh");
-  const old = "e.kind AS old_kind, e.size AS old_size, e.mtime AS old_mtime, e.inode AS old_inode, " +
-    "e.fingerprint AS old_fingerprint, e.first_scan AS first_scan, e.changed_scan AS changed_scan";
+      WHERE directories.id = p.id AND p.is_new = 0`);
   await create(
     "delta",
-    `SELECT f.directory_id, f.name, ${old},
-       f.kind AS new_kind, f.size AS new_size, f.mtime AS new_mtime, f.inode AS new_inode
-     FROM fresh f LEFT JOIN entries e ON e.directory_id = f.directory_id AND e.name = f.name
-     WHERE f.kind <> ${KIND.unknown} AND (e.kind IS NULL OR e.kind <> f.kind OR e.size <> f.size
-       OR e.mtime <> f.mtime OR e.inode <> f.inode)
-     UNION ALL
-     SELECT e.directory_id, e.name, ${old}, NULL, NULL, NULL, NULL
-     FROM placed p CROSS JOIN entries e
-     WHERE e.directory_id = p.id AND p.is_new = 0
-       AND NOT EXISTS (SELECT 1 FROM fresh f WHERE f.directory_id = e.directory_id AND f.name = e.name)`,
+    `SELECT p.id AS directory_id, f.name AS name, e.kind AS old_kind, e.size AS old_size, e.mtime AS old_mtime,
+       e.inode AS old_inode, e.fingerprint AS old_fingerprint, e.first_scan AS first_scan,
+       e.changed_scan AS changed_scan, nullif(f.kind, ${KIND.gone}) AS new_kind, f.size AS new_size,
+       f.mtime AS new_mtime, f.inode AS new_inode
+     FROM ${staging.files} f CROSS JOIN placed p
+       LEFT JOIN entries e ON e.directory_id = p.id AND e.name = f.name
+     WHERE p.staged = f.directory_id AND p.is_new = 0 AND (e.kind IS NULL OR e.kind <> f.kind
+       OR e.size <> f.size OR e.mtime <> f.mtime OR e.inode <> f.inode)`,
   );
   await analyze("delta");
   const lost =
@@ -221,11 +211,16 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
  */
 async function takeBack(sql: Sql, staging: StagingTables): Promise<void> {
   const met = `SELECT s.id FROM ${staging.directories} s JOIN placed p ON p.staged = s.id
-    WHERE s.is_loaded = 1 AND p.is_new = 0`;
+    WHERE s.known_scan IS NULL AND p.is_new = 0`;
   if ((await sql.query(`${met} LIMIT 1`)).length === 0) return;
-  const columns = "directory_id, name, kind, size, mtime, inode, first_scan";
   await sql.script(`
-    INSERT INTO ${staging.files} (${columns}) SELECT ${columns} FROM entries WHERE directory_id IN (${met});
+    INSERT INTO ${staging.files} (directory_id, name, kind, size, mtime, inode, first_scan)
+      SELECT directory_id, name, kind, size, mtime, inode, first_scan FROM entries WHERE directory_id IN (${met});
+    INSERT INTO ${staging.files} (directory_id, name, kind, size, mtime, inode, first_scan)
+      SELECT s.id, e.name, ${KIND.gone}, 0, 0, 0, 0
+      FROM ${staging.directories} s JOIN placed p ON p.staged = s.id JOIN entries e ON e.directory_id = p.id
+      WHERE s.known_scan IS NULL AND p.is_new = 0 AND s.print IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM entries n WHERE n.directory_id = s.id AND n.name = e.name);
     DELETE FROM entries WHERE directory_id IN (${met})`);
 }
 

@@ -5,6 +5,7 @@ import postgres from "postgres";
 import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { type DirectoryIds, sweepInterrupted } from "./directory_ids.ts";
 import { type Listing, stampRows } from "./listing.ts";
+import { certainRows, changedRows, concat, knownEntries } from "./listing_changes.ts";
 import { catalogMigrations } from "./schema.ts";
 import { isSamePath, POSTGRES, type Row, type Sql, type Value } from "./sql.ts";
 import type { Staging, StagingOptions, StagingTables, Store } from "./store.ts";
@@ -60,6 +61,8 @@ function connect(url: URL, { password, readOnly = false }: PostgresOptions) {
     connection: {
       application_name: "filesync",
       search_path: "filesystem, public",
+      // Compiling a statement takes a hundred times as long as a look at a few directories.
+      jit: "off",
       ...(readOnly ? { default_transaction_read_only: true } : {}),
     },
     types: {
@@ -267,16 +270,8 @@ class Copy {
   }
 
   /** Writes rows, no more at a time than the server takes. */
-  async write(listings: Listing[]): Promise<void> {
-    const length = listings.reduce((sum, { rows }) => sum + rows.length, 0);
-    if (length === 0) return;
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const { rows } of listings) {
-      bytes.set(rows, at);
-      at += rows.length;
-    }
-    if (this.#stream.write(bytes as Buffer)) return;
+  async write(rows: Uint8Array): Promise<void> {
+    if (this.#stream.write(rows as Buffer)) return;
     const drained = new Promise((resolve) => this.#stream.once("drain", resolve));
     await Promise.race([drained, this.#done]);
   }
@@ -343,34 +338,41 @@ class PostgresStaging implements Staging {
     const { host, scan, ids } = this.#options;
     // OFFSET 0 keeps each path a look into the index, whatever the planner takes the table for.
     const found = await this.#sql.query(
-      `SELECT i - 1 AS i, d.print, d.last_seen FROM json_array_elements_text($1::text::json) WITH ORDINALITY AS g(path, i),
-         LATERAL (SELECT print, last_seen FROM directories d WHERE d.host_id = ${host}
-           AND ${isSamePath(POSTGRES, "d.path", "g.path")} OFFSET 0) d`,
-      [JSON.stringify(listings.map(({ path }) => path))],
+      `SELECT i - 1 AS i, changed_scan, same, CASE WHEN NOT same THEN ${knownEntries("d.id")} END AS known
+       FROM json_array_elements($1::text::json) WITH ORDINALITY AS g(head, i),
+         LATERAL (SELECT id, changed_scan, print IS NOT DISTINCT FROM g.head ->> 1 AND print IS NOT NULL
+             AND last_seen IS NULL AS same
+           FROM directories d WHERE d.host_id = ${host} AND ${
+        isSamePath(POSTGRES, "d.path", "(g.head ->> 0)")
+      } OFFSET 0) d`,
+      [JSON.stringify(listings.map(({ path, print }) => [path, print ?? null]))],
     );
-    const known = new Map(found.map(({ i, print, last_seen }) => [i, last_seen === null ? print : null]));
-    const staged: Listing[] = [];
-    const loaded: Listing[] = [];
-    listings.forEach((listing, i) => {
-      if (listing.print === undefined) staged.push(listing);
-      else if (!known.has(i)) loaded.push(listing);
-      else if (known.get(i) !== listing.print) staged.push(listing);
-    });
-    await ids.reserve(staged.length + loaded.length);
-    const heads = [...staged, ...loaded].map(({ path, print, files, bytes, rows }, i) => {
+    const known = new Map(found.map((row) => [row.i, row]));
+    const same = found.filter((row) => row.same).length;
+    if (same === listings.length) return;
+    await ids.reserve(listings.length - same);
+    const heads: Value[][] = [];
+    const staged: Uint8Array[] = [];
+    const loaded: Uint8Array[] = [];
+    listings.forEach(({ path, print, files, bytes, rows }, i) => {
+      const before = known.get(i);
+      if (before?.same) return;
       const id = ids.take();
-      stampRows(rows, id, scan);
-      return [id, path, print ?? null, files, bytes, Number(i >= staged.length)];
+      const [into, some] = before === undefined
+        ? [loaded, print === undefined ? certainRows(rows) : rows]
+        : [staged, changedRows(rows, before.known as string | null)];
+      stampRows(some, id, scan);
+      into.push(some);
+      heads.push([id, path, print ?? null, files, bytes, before === undefined ? null : before.changed_scan]);
     });
-    if (heads.length === 0) return;
     await this.#sql.query(
-      `INSERT INTO ${this.tables.directories} (id, path, print, files, bytes, is_loaded)
-       SELECT (g ->> 0)::bigint, g ->> 1, g ->> 2, (g ->> 3)::bigint, (g ->> 4)::bigint, (g ->> 5)::int
+      `INSERT INTO ${this.tables.directories} (id, path, print, files, bytes, known_scan)
+       SELECT (g ->> 0)::bigint, g ->> 1, g ->> 2, (g ->> 3)::bigint, (g ->> 4)::bigint, (g ->> 5)::bigint
        FROM json_array_elements($1::text::json) AS g`,
       [JSON.stringify(heads)],
     );
-    await this.#copy(this.tables.files, staged);
-    await this.#copy("entries", loaded);
+    await this.#copy(this.tables.files, concat(staged));
+    await this.#copy("entries", concat(loaded));
   }
 
   async finish(): Promise<void> {
@@ -389,12 +391,12 @@ class PostgresStaging implements Staging {
     await this.#sql.query(`SELECT pg_advisory_unlock(${LOCKS.name}, hashtext($1))`, [name]);
   }
 
-  async #copy(table: string, listings: Listing[]): Promise<void> {
-    if (listings.length === 0) return;
+  async #copy(table: string, rows: Uint8Array): Promise<void> {
+    if (rows.length === 0) return;
     try {
       let copy = this.#copies.get(table);
       if (copy === undefined) this.#copies.set(table, copy = await Copy.open(this.#connect(), table));
-      await copy.write(listings);
+      await copy.write(rows);
     } catch (error) {
       throw toPostgresError(this.#catalog, error);
     }

@@ -238,7 +238,7 @@ export class ScanSession implements AsyncDisposable {
        VALUES ($1, $2, ${KIND.directory}, 0, 0, 0, $3)`,
       [id, name, this.scan],
     );
-    await sql.query("UPDATE directories SET print = NULL WHERE id = $1", [id]);
+    await sql.query("UPDATE directories SET print = NULL, changed_scan = $1 WHERE id = $2", [this.scan, id]);
     return true;
   }
 

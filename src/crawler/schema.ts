@@ -162,7 +162,7 @@ CREATE FUNCTION path_to_ltree(path text) RETURNS ltree LANGUAGE sql IMMUTABLE ST
 $$;
 CREATE TABLE staging_directories (
   scan_id bigint NOT NULL, id bigint NOT NULL, path text COLLATE "C" NOT NULL, print text,
-  files bigint NOT NULL, bytes bigint NOT NULL, is_loaded int NOT NULL
+  files bigint NOT NULL, bytes bigint NOT NULL, known_scan bigint
 ) PARTITION BY LIST (scan_id);
 CREATE TABLE staging_files (
   scan_id bigint NOT NULL, directory_id bigint NOT NULL, name text COLLATE "C" NOT NULL, kind smallint NOT NULL,

@@ -7,6 +7,7 @@ import { lockState } from "../database/lock.ts";
 import { openDatabase, toDatabaseError, transaction } from "../database/open.ts";
 import { type DirectoryIds, sweepInterrupted } from "./directory_ids.ts";
 import { type Listing, visitRows } from "./listing.ts";
+import { certainRows, changedRows, knownEntries } from "./listing_changes.ts";
 import { catalogMigrations } from "./schema.ts";
 import { type Row, type Sql, SQLITE, type Value } from "./sql.ts";
 import { scanName, type Staging, type StagingOptions, type Store } from "./store.ts";
@@ -215,6 +216,7 @@ class SqliteStaging implements Staging {
   readonly #ids: DirectoryIds;
   readonly #lock: Disposable;
   readonly #find: StatementSync;
+  readonly #known: StatementSync;
   readonly #db: DatabaseSync;
   readonly #directory: StatementSync;
   readonly #staged: EntryWriter;
@@ -232,15 +234,17 @@ class SqliteStaging implements Staging {
     this.#db.exec(`
       PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
       CREATE TABLE staging_directories (
-        id INTEGER PRIMARY KEY, path TEXT, print TEXT, files INTEGER, bytes INTEGER, is_loaded INTEGER
+        id INTEGER PRIMARY KEY, path TEXT, print TEXT, files INTEGER, bytes INTEGER, known_scan INTEGER
       );
       CREATE TABLE staging_files (
         directory_id INTEGER, name TEXT, kind INTEGER, size INTEGER, mtime INTEGER, inode INTEGER, first_scan INTEGER
       );
       BEGIN`);
     this.#find = catalog.prepare(
-      "SELECT print = ? AND last_seen IS NULL AS same FROM directories WHERE host_id = ? AND path = ?",
+      `SELECT id, print = ? AND last_seen IS NULL AS same, changed_scan FROM directories
+       WHERE host_id = ? AND path = ?`,
     );
+    this.#known = catalog.prepare(`SELECT ${knownEntries("?")} AS known`);
     this.#directory = this.#db.prepare("INSERT INTO staging_directories VALUES (?, ?, ?, ?, ?, ?)");
     this.#staged = new EntryWriter(this.#db, "staging_files", scan);
     this.#loaded = new EntryWriter(catalog, "main.entries", scan);
@@ -248,18 +252,24 @@ class SqliteStaging implements Staging {
 
   async add(listings: Listing[]): Promise<void> {
     try {
-      const staged: Listing[] = [];
-      const loaded: Listing[] = [];
+      const unknown: Listing[] = [];
+      const changed: [listing: Listing, id: number, knownScan: number][] = [];
       for (const listing of listings) {
-        const { print = null, path } = listing;
-        const found = this.#find.get(print, this.#host, path);
-        if (found?.same !== 1) (found === undefined && print !== null ? loaded : staged).push(listing);
+        const found = this.#find.get(listing.print ?? null, this.#host, listing.path);
+        if (found === undefined) unknown.push(listing);
+        else if (found.same !== 1) changed.push([listing, found.id as number, found.changed_scan as number]);
       }
-      await this.#ids.reserve(staged.length + loaded.length);
-      for (const listing of staged) this.#staged.add(listing.rows, this.#note(listing, 0));
-      if (loaded.length === 0) return;
+      await this.#ids.reserve(unknown.length + changed.length);
+      for (const [listing, id, knownScan] of changed) {
+        const { known } = this.#known.get(id) as { known: string | null };
+        this.#staged.add(changedRows(listing.rows, known), this.#note(listing, knownScan));
+      }
+      if (unknown.length === 0) return;
       transaction(this.#catalog, () => {
-        for (const listing of loaded) this.#loaded.add(listing.rows, this.#note(listing, 1));
+        for (const listing of unknown) {
+          const { print, rows } = listing;
+          this.#loaded.add(print === undefined ? certainRows(rows) : rows, this.#note(listing, null));
+        }
       });
     } catch (error) {
       throw toDatabaseError("keep what the scan found", error);
@@ -267,9 +277,9 @@ class SqliteStaging implements Staging {
   }
 
   /** Gives a listing an id. */
-  #note({ path, print, files, bytes }: Listing, isLoaded: number): number {
+  #note({ path, print, files, bytes }: Listing, knownScan: number | null): number {
     const id = this.#ids.take();
-    this.#directory.run(id, path, print ?? null, files, bytes, isLoaded);
+    this.#directory.run(id, path, print ?? null, files, bytes, knownScan);
     return id;
   }
 

@@ -44,8 +44,9 @@ export function scanName(host: string, root: string, kind: string, part: string)
 export interface Staging extends AsyncDisposable {
   readonly tables: StagingTables;
   /**
-   * Takes those listings that are not in the catalog as they are. Of a directory that the catalog does not know the
-   * entries are written where they will stay: its id is new, so nobody sees them before they are merged.
+   * Takes those listings that are not in the catalog as they are. Of a directory that the catalog knows, what differs
+   * is staged; of one that it does not know the entries are written where they will stay: its id is new, so nobody
+   * sees them before they are merged.
    */
   add(listings: Listing[]): Promise<void>;
   /** Resolves when all listings can be read from the tables. */
@@ -53,8 +54,9 @@ export interface Staging extends AsyncDisposable {
 }
 
 /**
- * The listings of directories that are new or not as they were: `directories` has an id for each, which is its own
- * when the catalog does not know it, and whether its entries are loaded; `files` has the others' entries.
+ * The listings of directories that are new or not as they were. `directories` has an id for each, which becomes its
+ * own when the catalog does not know it, and `known_scan`: the scan that made the directory what it was when the
+ * listing was compared with it, or NULL when it was new and its entries are loaded. `files` has what differs.
  */
 export interface StagingTables {
   directories: string;
