@@ -75,6 +75,7 @@ Deno.test("restore --into leaves the directory alone", async () => {
   assertEquals(code, EXIT.done);
   assertEquals(Deno.readTextFileSync(`${into}/a.txt`), "one");
   assert(!existsSync(`${into}/new.txt`));
+  assert(!existsSync(`${into}/.filesync`), "nothing of ours is left there");
   assertEquals(await test.digest(test.source), before);
 });
 

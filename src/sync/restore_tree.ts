@@ -11,7 +11,7 @@ import { entryPairs } from "../core/entry_pairs.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { isWithin, parentOf, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
-import type { Anchor, TempFile, TreeRoot } from "../files/tree_root.ts";
+import { type Anchor, removeEmptyTemp, type TempFile, type TreeRoot } from "../files/tree_root.ts";
 import { Durability } from "../transport/durability.ts";
 import { toEqual } from "./compare.ts";
 import type { ReadEntry } from "./read_tree.ts";
@@ -83,11 +83,15 @@ export async function restoreTree(
 ): Promise<void> {
   const { signal } = options;
   const work = new Restore(root, plan, options);
-  for (const step of stepsOf(plan)) {
-    signal?.throwIfAborted();
-    await work.carryOut(step);
+  try {
+    for (const step of stepsOf(plan)) {
+      signal?.throwIfAborted();
+      await work.carryOut(step);
+    }
+    await work.finish();
+  } finally {
+    removeEmptyTemp(root);
   }
-  await work.finish();
 }
 
 /** Neighbours that can be done together: files and links in groups, everything else one by one. */
