@@ -1,3 +1,4 @@
+import { existsSync } from "@std/fs";
 import { assertEquals, assertRejects } from "@std/assert";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { file, link, makeTree, treeText } from "../../tests/support/trees.ts";
@@ -138,7 +139,8 @@ class Scene implements Disposable {
   }
 
   get left(): string[] {
-    return [...Deno.readDirSync(`${this.path}/.filesync/tmp`)].map(({ name }) => name);
+    const place = `${this.path}/.filesync/tmp`;
+    return existsSync(place) ? [...Deno.readDirSync(place)].map(({ name }) => name) : [];
   }
 
   [Symbol.dispose](): void {
