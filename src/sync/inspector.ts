@@ -451,8 +451,13 @@ class Pass {
   async #flush(): Promise<void> {
     const candidates = this.#candidates;
     this.#candidates = [];
-    // Moves first: what now stands where a file was moved from must not hide where it went.
-    candidates.sort((a, b) => Number(b.origin !== undefined) - Number(a.origin !== undefined));
+    // Moves first: what now stands where a file was moved from must not hide where it went. It may have been moved
+    // there itself, so that those to new names are the very first.
+    const { index } = this.#options.state;
+    const rank = ({ origin, path }: Candidate) =>
+      origin === undefined ? 2 : index.get(path) === undefined ? 0 : 1;
+    const ranks = new Map(candidates.map((candidate) => [candidate, rank(candidate)]));
+    candidates.sort((a, b) => ranks.get(a)! - ranks.get(b)!);
     for (let at = 0; at < candidates.length; at += OPEN_FILES) {
       const described = await this.#describe(candidates.slice(at, at + OPEN_FILES));
       for (const { candidate, content } of described) this.#judgeContent(candidate, content);
@@ -572,13 +577,14 @@ class Pass {
     let before = this.#isFirst ? undefined : this.#options.state.index.get(path);
     const { mtime, mode } = stat;
     const entry: Entry = { kind: "file", path, size, mtime, mode, digest };
-    const moved = before === undefined && origin?.kind === "file" && origin.digest === digest &&
-      // Not when another new name of the same inode has taken it already.
-      this.#options.state.index.get(origin.path) !== undefined;
-    if (moved) {
+    if (before === undefined && origin?.kind === "file" && origin.digest === digest) {
       this.#recordNow();
-      this.#move(origin.path, path);
-      before = this.#options.state.index.get(path);
+      const { index } = this.#options.state;
+      // Not when another new name of the same inode has taken it already, nor when what stands there now is recorded.
+      if (index.get(origin.path)?.ino === origin.ino) {
+        this.#move(origin.path, path);
+        before = index.get(path);
+      }
     }
     if (
       before !== undefined && isDamage(before, entry) && !isRacy(before.mtime, before.lookedAt) &&

@@ -308,6 +308,18 @@ Deno.test("lookAtAll() makes a move to only one of the names that a file has now
   assert(["move f -> g,put h", "move f -> h,put g"].includes(scene.bench.queued.join()));
 });
 
+Deno.test("lookAtAll() loses nothing in a chain of renames, whatever the order of names", async () => {
+  for (const [first, next, last] of [["a", "b", "c"], ["c", "b", "a"], ["b", "a", "c"], ["b", "c", "a"]]) {
+    using scene = await Scene.of({ [first]: "first", [next]: "next", ...BALLAST });
+    Deno.renameSync(scene.at(next), scene.at(last));
+    Deno.renameSync(scene.at(first), scene.at(next));
+    await scene.bench.inspector.lookAtAll();
+    assertEquals(scene.bench.queued, [`move ${next} -> ${last}`, `move ${first} -> ${next}`]);
+    const held = [first, next, last].map((path) => scene.bench.state.index.get(path as TreePath));
+    assertEquals(held.map((entry) => (entry as FileEntry | undefined)?.size), [undefined, 5, 4]);
+  }
+});
+
 Deno.test("lookAtAll() queues removals after the moves that save something from them", async () => {
   using scene = await Scene.of({ d: { e: { f: "a" }, g: "b" }, ...BALLAST });
   sh("mv d/e n; rm -r d", scene.source);
