@@ -66,7 +66,7 @@ const GOES = `old_kind IS NOT NULL AND (new_kind IS NULL OR ${SWITCHES})`;
  */
 export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Promise<MergeTotals> {
   const { dialect } = sql;
-  const { types: { integer, text }, untilCommit } = dialect;
+  const { types: { integer }, untilCommit } = dialect;
   if (dialect.name === "sqlite") {
     await sql.script(TABLES.map((table) => `DROP TABLE IF EXISTS temp.${table};`).join("\n"));
   }

@@ -3,7 +3,7 @@ import type { Buffer } from "node:buffer";
 import type { Writable } from "node:stream";
 import postgres from "postgres";
 import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
-import { type DirectoryIds, sweepInterrupted } from "./directory_ids.ts";
+import { sweepInterrupted } from "./directory_ids.ts";
 import { type Listing, stampRows } from "./listing.ts";
 import { certainRows, changedRows, concat, knownEntries } from "./listing_changes.ts";
 import { catalogMigrations } from "./schema.ts";

@@ -70,7 +70,11 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
     if (!readOnly) {
       db.exec(`PRAGMA page_size = ${pageSize}`);
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`);
-      db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_BYTES / pageSize}; PRAGMA journal_size_limit = ${WAL_BYTES}`);
+      db.exec(
+        `PRAGMA wal_autocheckpoint = ${
+          CHECKPOINT_BYTES / pageSize
+        }; PRAGMA journal_size_limit = ${WAL_BYTES}`,
+      );
     }
     migrate(db, migrations, operation, readOnly);
     return db;
