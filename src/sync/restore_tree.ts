@@ -37,9 +37,15 @@ export interface RestoreProgress {
   current?: string;
 }
 
-/** Files written before they are put in place together, and the bytes after which a group ends. */
-const GROUP = 256;
-const GROUP_BYTES = 64 << 20;
+/**
+ * Files written before they are put in place together, and the bytes after which a group ends: each is one wait for
+ * the disk.
+ */
+const GROUP = 2_048;
+const GROUP_BYTES = 256 << 20;
+
+/** Bytes after which what was written of a file is sent on its way to the disk. */
+const WRITE_OUT_BYTES = 8 << 20;
 
 /**
  * What makes `current` equal to `wanted`, in an order in which it can be done: room is made first, then
@@ -176,7 +182,7 @@ class Restore {
   async #write(anchor: Anchor, action: PutAction, temps: Map<Action, TempFile>): Promise<void> {
     const temp = anchor.createTemp(action.path);
     try {
-      await this.#options.writeTo(temp, action.digest);
+      await this.#options.writeTo(this.#hasty(temp, action.size), action.digest);
       temp.setAttributes(action);
       if (!this.#together) await temp.sync();
       temp.close();
@@ -185,6 +191,22 @@ class Restore {
       temp.discard();
       throw error;
     }
+  }
+
+  /** `temp`, but that the disk has much of a big file by the time it is whole. */
+  #hasty(temp: TempFile, size: number): Pick<TempFile, "write" | "truncate"> {
+    if (size < 2 * WRITE_OUT_BYTES) return temp;
+    let waiting = 0;
+    return {
+      write: (data) => {
+        temp.write(data);
+        waiting += data.length;
+        if (waiting < WRITE_OUT_BYTES) return;
+        waiting = 0;
+        this.#durability.writeOut(temp);
+      },
+      truncate: () => temp.truncate(),
+    };
   }
 
   #place(anchor: Anchor, action: Action, temp: TempFile | undefined): void {

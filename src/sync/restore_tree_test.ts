@@ -203,7 +203,7 @@ Deno.test("restoreTree() puts no content in place that is not whole, and all els
 
 Deno.test("restoreTree() ends when it is told to, with nothing half-way", async () => {
   using scene = new Scene();
-  const lines = Array.from({ length: 600 }, (_, i) => `f${i} ${i}`);
+  const lines = Array.from({ length: 2_100 }, (_, i) => `f${i} ${i}`);
   const stop = new AbortController();
   await assertRejects(
     () => scene.restore(scene.wanted(...lines), { signal: stop.signal, onDone: () => stop.abort() }),
