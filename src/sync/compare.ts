@@ -80,7 +80,8 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
     if (seen === undefined) {
       const known = queue.about(held.path)
         // What waits to be put above has no say in what is below.
-        .filter(({ action }) => !isPut(action) || isWithin(action.path, held.path));
+        .filter(({ action }) => !isPut(action) || isWithin(action.path, held.path))
+        .filter((queued) => !isOvertaken(queued));
       if (known.length === 0) result.foreign.push(held.path);
       else if (known.some(mayPass)) result.undecided++;
       continue;
@@ -126,6 +127,11 @@ export function toEqual(seen: Entry, held: Entry | undefined): Action[] {
 /** Whether an action takes away what stands at `path`, or brings something else there. */
 function displaces(action: Action, path: TreePath): boolean {
   return !isPut(action) && pathsOf(action).some((other) => isWithin(path, other));
+}
+
+/** Whether a removal failed for what the receiver did not know then: by now it has looked, and tells of it. */
+function isOvertaken({ action, error }: QueuedAction): boolean {
+  return action.type === "remove" && error?.permanent === true && error.code === "exists-unknown";
 }
 
 /** Whether an action may still be done: it did not fail for good. */
