@@ -157,13 +157,21 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   { name: "debug", env: "FILESYNC_DEBUG", description: "Print where in the program an error came from" },
 ];
 
-/** The flag of every command that can keep a log. */
-export const LOG_FLAG: Flag = {
-  name: "log",
-  value: "FILE",
-  env: "FILESYNC_LOG",
-  description: "Also write what happens to FILE, which is rotated at 10 MiB",
-};
+/** The flags of every command that can keep a log. */
+export const LOG_FLAGS: readonly Flag[] = [
+  {
+    name: "log",
+    value: "FILE",
+    env: "FILESYNC_LOG",
+    description: "Also write what happens to FILE, which is rotated at 10 MiB",
+  },
+  {
+    name: "log-level",
+    value: "LEVEL",
+    env: "FILESYNC_LOG_LEVEL",
+    description: "Write only what is at least this severe: info, warning or error",
+  },
+];
 
 /** All flags that `command` takes; one of its own replaces a global one of the same name. */
 export function flagsOf(command: Command): Flag[] {

@@ -4,14 +4,19 @@ import { toFilesyncError } from "../core/errors.ts";
 import { CrawlPool } from "../crawler/crawl_pool.ts";
 import { LiveFeed } from "../crawler/live_feed.ts";
 import { scanTree } from "../crawler/scan.ts";
+import { ROOT } from "../core/path.ts";
 import type { PushEvent } from "../sync/push_event.ts";
+import type { Look } from "../sync/inspector.ts";
 import { openCatalog } from "./catalog_location.ts";
 import type { Context, Invocation } from "./command.ts";
 import type { Printer } from "./report.ts";
 
 /** Takes what was pushed into a catalog. */
 export interface LiveCatalog extends AsyncDisposable {
+  /** Something was pushed. */
   note(event: PushEvent): void;
+  /** The watcher saw something at these paths, whether it is pushed or not; anywhere, if there are none. */
+  look(looks?: readonly Look[]): void;
 }
 
 /**
@@ -49,6 +54,9 @@ export async function openLiveCatalog(
   return {
     note(event) {
       if (event.type === "applied") pathsOf(event.action).forEach((path) => feed.note(path));
+    },
+    look(looks = [{ path: ROOT, deep: true }]) {
+      for (const { path, deep } of looks) feed.note(path, deep);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -4,7 +4,8 @@ import { openNotifySocket } from "../files/notify_socket.ts";
 import { Notifier, watchdogOf } from "../service/notifier.ts";
 import type { Context, Invocation, TextSink } from "./command.ts";
 import { createJsonPrinter } from "./json_printer.ts";
-import { openLog } from "./log_file.ts";
+import { type LogLevel, openLog } from "./log_file.ts";
+import { usageError } from "./usage_error.ts";
 import { notifyPrinter } from "./notify_printer.ts";
 import type { Printer } from "./report.ts";
 import { createTextPrinter } from "./text_printer.ts";
@@ -51,7 +52,7 @@ export function openPrinter(invocation: Invocation, context: Context): Printer {
   });
   const printers = [printer];
   const path = invocation.settings.get("log")?.values[0];
-  if (path !== undefined) printers.push(openLog(path, { clock }).asPrinter());
+  if (path !== undefined) printers.push(openLog(path, { clock, level: logLevel(invocation) }).asPrinter());
   const socket = context.environment("NOTIFY_SOCKET");
   const target = socket ? openNotifySocket(socket) : undefined;
   if (target !== undefined) {
@@ -59,6 +60,28 @@ export function openPrinter(invocation: Invocation, context: Context): Printer {
     printers.push(notifyPrinter(new Notifier(target, clock, watchdog), context));
   }
   return printers.length === 1 ? printer : teePrinter(...printers);
+}
+
+/** Levels by the names that settings files of other programs use, too. */
+const LEVELS: Record<string, LogLevel> = {
+  debug: "info",
+  info: "info",
+  warn: "warning",
+  warning: "warning",
+  error: "error",
+  critical: "error",
+};
+
+function logLevel({ settings }: Invocation): LogLevel | undefined {
+  const given = settings.get("log-level")?.values[0];
+  if (given === undefined) return undefined;
+  const name = given.toLowerCase();
+  if (Object.hasOwn(LEVELS, name)) return LEVELS[name];
+  throw usageError(
+    `use ${JSON.stringify(given)} for --log-level`,
+    "there is no such level",
+    "Use one of info, warning, error",
+  );
 }
 
 /** Shows every report on all of `printers`, and closes them all. */

@@ -4,7 +4,7 @@ import { assertSnapshot } from "@std/testing/snapshot";
 import { fakeContext, statusCommand, watchCommand } from "../../tests/support/command_line.ts";
 import { parseDigest } from "../core/digest.ts";
 import { parsePath, type TreePath } from "../core/path.ts";
-import { type Command, type Context, LOG_FLAG } from "./command.ts";
+import { type Command, type Context, LOG_FLAGS } from "./command.ts";
 import { createPrinter, openPrinter, type PrinterOptions, teePrinter } from "./printer.ts";
 import type { ProgressReport, Report } from "./report.ts";
 import { invocationOf } from "./settings.ts";
@@ -202,7 +202,7 @@ Deno.test("openPrinter() also writes the log, without the token", async () => {
   try {
     const log = join(directory, "logs", "sync.log");
     const context = fakeContext();
-    const command = { ...watchCommand, flags: [...watchCommand.flags, LOG_FLAG] };
+    const command = { ...watchCommand, flags: [...watchCommand.flags, ...LOG_FLAGS] };
     {
       using printer = open(command, { log: [log] }, context);
       for (const report of reports) printer.report(report);

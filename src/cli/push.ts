@@ -9,7 +9,7 @@ import type { Digest } from "../core/digest.ts";
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import type { OnPushEvent, PushEvent, PushTotals } from "../sync/push_event.ts";
-import { Pusher } from "../sync/pusher.ts";
+import { Pusher, type PusherOptions } from "../sync/pusher.ts";
 import { SourceState, STATE_FILE } from "../sync/source_state.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import type { Context } from "./command.ts";
@@ -31,6 +31,7 @@ export interface PushJob {
   ownFiles: (string | undefined)[];
   /** Told of everything that happens, besides the printer. */
   onEvent?: OnPushEvent;
+  onLook?: PusherOptions["onLook"];
   allowMassDelete: boolean;
   deleteExtra: boolean;
   /** The part of everything known that may be gone at once without that. */
@@ -84,6 +85,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
       // For `filesync why`: a reason to brake comes and goes with a notice, or with the next look.
       state.index.setMeta("brake", pusher.brake ?? "");
     },
+    onLook: job.onLook,
     ignore: [...job.ignore, ...patternsFor(source, [job.state, ...job.ownFiles])],
     allowMassDelete: job.allowMassDelete,
     deleteExtra: job.deleteExtra,

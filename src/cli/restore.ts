@@ -6,7 +6,7 @@ import { entriesFor } from "../sync/restore_tree.ts";
 import { resolveVersion } from "../versions/version_names.ts";
 import type { Snapshot } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
-import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { absolute } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import { RestoreRun } from "./restore_run.ts";
@@ -41,7 +41,7 @@ export const restoreCommand: CommandBody = {
     FROM_FLAG,
     ...SERVER_FLAGS,
     { name: "dry-run", short: "n", description: "Print what would be done, and do nothing" },
-    LOG_FLAG,
+    ...LOG_FLAGS,
   ],
   examples: [
     { command: "filesync restore ~/documents", does: "Undo everything since the last sync" },

@@ -6,7 +6,7 @@ import { scanTree } from "../crawler/scan.ts";
 import type { ScanSession } from "../crawler/scan_session.ts";
 import type { Shard } from "../crawler/shard.ts";
 import { CATALOG_FLAGS, openCatalog } from "./catalog_location.ts";
-import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { openPrinter } from "./printer.ts";
 import type { Printer } from "./report.ts";
 import { parseCount, parseSize } from "./sizes.ts";
@@ -64,7 +64,7 @@ export const scanCommand: CommandBody = {
       repeat: true,
       description: "Keep KEY=VALUE with the record of this scan",
     },
-    LOG_FLAG,
+    ...LOG_FLAGS,
   ],
   examples: [
     { command: "filesync scan /srv/data", does: "Record what changed since the last time" },

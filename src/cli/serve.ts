@@ -11,7 +11,7 @@ import { followToken, readOrMakeToken } from "../server/token_file.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import { pinOf } from "../transport/pinned_fetch.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
-import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { DEFAULT_PORT, isLoopback, NO_FSYNC_FLAG } from "./destination.ts";
 import { freeBytes } from "./doctor_check.ts";
 import { openPrinter } from "./printer.ts";
@@ -75,7 +75,7 @@ export const serveCommand: CommandBody = {
     },
     ...RETENTION_FLAGS,
     { ...NO_FSYNC_FLAG, env: "FILESYNC_NO_FSYNC" },
-    LOG_FLAG,
+    ...LOG_FLAGS,
   ],
   examples: [
     { command: "filesync serve /srv/photos", does: "Take changes from this machine only" },

@@ -14,6 +14,7 @@
  *
  * [logging]
  * file = "/var/log/filesync.log"
+ * level = "warning"
  * ```
  *
  * @module
@@ -43,7 +44,7 @@ const SHARED: Record<string, Record<string, string | undefined>> = {
     "password-file": "password-file",
     ...{ host: undefined, port: undefined, database: undefined, user: undefined, sslmode: undefined },
   },
-  logging: { file: "log" },
+  logging: { file: "log", level: "log-level" },
 };
 
 function keys(...names: string[]): Record<string, string> {

@@ -3,7 +3,7 @@ import { backoffDelay } from "../core/backoff.ts";
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { refuseNesting } from "../sync/pusher.ts";
 import type { ConflictPolicy } from "../sync/two_way/decide.ts";
-import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import {
   type Destination,
   destinationName,
@@ -90,7 +90,7 @@ export const syncCommand: CommandBody = {
     },
     ...SERVER_FLAGS,
     { name: "dry-run", short: "n", description: "Print what would be done, and do nothing" },
-    LOG_FLAG,
+    ...LOG_FLAGS,
   ],
   examples: [
     { command: "filesync sync ~/documents /mnt/backup/documents", does: "Back up a directory" },

@@ -11,7 +11,7 @@ import { restoreTree } from "../sync/restore_tree.ts";
 import { type Finding, verifyTree } from "../sync/verify_tree.ts";
 import type { Damage } from "../versions/scrub.ts";
 import { VersionStore } from "../versions/version_store.ts";
-import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { realDirectory } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import type { Printer } from "./report.ts";
@@ -27,7 +27,7 @@ export const verifyCommand: CommandBody = {
   flags: [
     { name: "repair", short: "r", description: "Put good content in the place of what is damaged" },
     FROM_FLAG,
-    LOG_FLAG,
+    ...LOG_FLAGS,
   ],
   examples: [
     { command: "filesync verify /mnt/backup/documents", does: "Read a backup and its versions" },

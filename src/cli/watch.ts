@@ -2,7 +2,7 @@
 import { refuseNesting } from "../sync/pusher.ts";
 import { throttledReceiver } from "../transport/throttled_receiver.ts";
 import { PASSWORD_FILE_FLAG } from "./catalog_location.ts";
-import { type CommandBody, type Context, type Invocation, LOG_FLAG } from "./command.ts";
+import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import {
   clientName,
   destinationName,
@@ -74,7 +74,7 @@ export const watchCommand: CommandBody = {
       description: "Scan <dir> into this catalog too, and keep it current: see filesync scan",
     },
     PASSWORD_FILE_FLAG,
-    LOG_FLAG,
+    ...LOG_FLAGS,
   ],
   examples: [
     {
@@ -156,6 +156,7 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
     ignore,
     ownFiles,
     onEvent: (event) => catalog?.note(event),
+    onLook: (looks) => catalog?.look(looks),
     allowMassDelete: invocation.has("allow-mass-delete"),
     deleteExtra: invocation.has("delete"),
     dryRun,

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts";
-import { parentOf, ROOT, type TreePath } from "../core/path.ts";
+import { isWithin, outermost, parentOf, ROOT, type TreePath } from "../core/path.ts";
 import { walkWith } from "./crawler.ts";
 import { beginScan, type ScanSummary } from "./scan_session.ts";
 import { isSamePath } from "./sql.ts";
@@ -23,34 +23,47 @@ export interface LiveOptions {
   ignore?: readonly string[];
 }
 
+/** A path where something changed. */
+export interface Noted {
+  path: TreePath;
+  /** Whether everything below may have changed, too. */
+  deep: boolean;
+}
+
 /**
- * Records what stands now in the directories that hold `paths`, and in directories among them that are new. The
- * tree should have been scanned; what is not known yet comes in as new.
+ * Records what stands now in the directories that hold the paths, in directories among them that are new, and below
+ * those that are noted as deep. The tree should have been scanned; what is not known yet comes in as new.
  */
 export async function recordChanges(
   store: Store,
-  paths: Iterable<TreePath>,
+  noted: readonly Noted[],
   { host, root, clock, ignore = [] }: LiveOptions,
 ): Promise<ScanSummary> {
+  const all = noted.filter(({ deep }) => deep).map(({ path }) => path);
+  const deep = all.includes(ROOT) ? [ROOT] : outermost(all);
   const directories = new Set<TreePath>();
-  for (const path of paths) {
+  for (const { path } of noted) {
+    if (deep.includes(ROOT)) break;
     // What is new is found by listing what is above it.
     let directory = parentOf(path);
     while (directory !== ROOT && !await isKnown(store, host, `${root}/${directory}`)) {
       directory = parentOf(directory);
     }
-    directories.add(directory);
+    if (!deep.some((path) => isWithin(directory, path))) directories.add(directory);
   }
   await using session = await beginScan(store, { host, root, kind: "live", startedAt: clock.now() });
   using walker = new Walker({ root, ignore, oneFileSystem: false, shard: WHOLE });
-  const unknown: Task[] = [];
+  const whole: Task[] = [];
+  for (const below of deep) {
+    if (below === ROOT || await isKnown(store, host, `${root}/${below}`)) whole.push({ below, ruled: true });
+  }
   for (const walked of walkWith(walker, [...directories].map((below) => ({ below, ruled: true })), true)) {
     await session.add(walked);
     for (const task of walked.left) {
-      if (!await isKnown(store, host, `${root}/${task.below}`)) unknown.push(task);
+      if (!await isKnown(store, host, `${root}/${task.below}`)) whole.push(task);
     }
   }
-  for (const walked of walkWith(walker, unknown, false)) await session.add(walked);
+  for (const walked of walkWith(walker, whole, false)) await session.add(walked);
   return await session.finish(clock.now());
 }
 
@@ -71,7 +84,8 @@ export class LiveFeed implements AsyncDisposable {
   readonly #onError: (error: unknown) => void;
   readonly #closing = new AbortController();
   readonly #loop: Promise<void>;
-  #waiting = new Set<TreePath>();
+  /** Whether everything below is meant, by path. */
+  #waiting = new Map<TreePath, boolean>();
 
   /**
    * @param ready Resolves when the tree has been scanned; nothing is recorded before.
@@ -93,20 +107,20 @@ export class LiveFeed implements AsyncDisposable {
     this.#loop = this.#run(ready);
   }
 
-  /** Something changed at `path`. */
-  note(path: TreePath): void {
-    this.#waiting.add(path);
+  /** Something changed at `path`, or with `deep` anywhere below it. */
+  note(path: TreePath, deep = false): void {
+    this.#waiting.set(path, deep || this.#waiting.get(path) === true);
   }
 
   /** Records what was noted. */
   async flush(): Promise<void> {
     if (this.#waiting.size === 0) return;
-    const paths = this.#waiting;
-    this.#waiting = new Set();
+    const noted = [...this.#waiting].map(([path, deep]) => ({ path, deep }));
+    this.#waiting.clear();
     try {
-      await recordChanges(this.#store, paths, this.#options);
+      await recordChanges(this.#store, noted, this.#options);
     } catch (error) {
-      for (const path of paths) this.#waiting.add(path);
+      for (const { path, deep } of noted) this.note(path, deep);
       this.#onError(error);
     }
   }

@@ -162,11 +162,11 @@ class PostgresStore implements Store {
     }
   }
 
-  /** Drops the partitions of scans that nobody runs. */
+  /** Drops the staging of scans that nobody runs. */
   async #dropLeftovers(): Promise<void> {
     const partitions = await this.sql.query(
-      `SELECT relname AS name FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-       WHERE inhparent IN ('staging_files'::regclass, 'staging_directories'::regclass)`,
+      `SELECT relname AS name FROM pg_class
+       WHERE relnamespace = 'filesystem'::regnamespace AND relname ~ '^staging_(files|directories)_[0-9]+$'`,
     );
     for (const { name } of partitions) {
       const scan = Number((name as string).replace(/^.*_/, ""));
@@ -290,7 +290,8 @@ class Copy {
 }
 
 /**
- * Staging in a partition of its own. Entries go in, and into the catalog, by COPYs that last as long as the scan;
+ * Staging in tables of its own, which become partitions when they are full: as long as a COPY into a partition lasts,
+ * no other one can be made. Entries go in, and into the catalog, by COPYs that last as long as the scan;
  * directories by a statement for each share of the work.
  */
 class PostgresStaging implements Staging {
@@ -324,11 +325,9 @@ class PostgresStaging implements Staging {
   ): Promise<PostgresStaging> {
     const { scan } = options;
     const tables = { directories: `staging_directories_${scan}`, files: `staging_files_${scan}` };
-    for (
-      const [parent, table] of [["staging_directories", tables.directories], ["staging_files", tables.files]]
-    ) {
+    for (const [kind, table] of Object.entries(tables)) {
       await sql.script(`
-        CREATE UNLOGGED TABLE ${table} PARTITION OF ${parent} FOR VALUES IN (${scan});
+        CREATE UNLOGGED TABLE ${table} (LIKE staging_${kind}, CHECK (scan_id = ${scan}));
         ALTER TABLE ${table} ALTER COLUMN scan_id SET DEFAULT ${scan}`);
     }
     return new PostgresStaging(sql, connect, catalog, options, tables);
@@ -380,6 +379,11 @@ class PostgresStaging implements Staging {
       for (const copy of this.#copies.values()) await copy.finish();
     } catch (error) {
       throw toPostgresError(this.#catalog, error);
+    }
+    for (const [kind, table] of Object.entries(this.tables)) {
+      await this.#sql.script(
+        `ALTER TABLE staging_${kind} ATTACH PARTITION ${table} FOR VALUES IN (${this.#options.scan})`,
+      );
     }
   }
 

@@ -256,6 +256,12 @@ export class ScanSession implements AsyncDisposable {
   async #close(totals: MergeTotals, now: number): Promise<void> {
     const { sql } = this.#store;
     const { files, directories, bytes, problems } = this.found;
+    const nothing = problems === 0 && Object.values(totals).every((total) => total === 0);
+    if (this.#options.kind === "live" && nothing) {
+      // Whoever watches looks often where nothing has changed.
+      await sql.query("DELETE FROM scan_runs WHERE id = $1", [this.scan]);
+      return;
+    }
     await sql.query(
       `UPDATE scan_runs SET state = 'done', finished_at = ${
         sql.dialect.time("$2")

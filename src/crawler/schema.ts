@@ -46,6 +46,7 @@ CREATE TABLE scan_runs (
   bytes_removed ${integer} NOT NULL DEFAULT 0,
   growth ${integer} NOT NULL DEFAULT 0,
   problems ${integer} NOT NULL DEFAULT 0,
+  moves_paired ${integer} NOT NULL DEFAULT 0,
   settings ${json} NOT NULL,
   metadata ${json} NOT NULL
 );

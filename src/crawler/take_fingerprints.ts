@@ -113,7 +113,7 @@ export async function takeFingerprints(
     });
     options.onProgress?.(totals, total as unknown as Amount);
   }
-  totals.moved = await sql.transaction(() => pairMoves(sql, scan));
+  totals.moved = await sql.transaction(() => pairMoves(sql, options));
   return totals;
 }
 
@@ -208,24 +208,34 @@ async function keep(sql: Sql, scan: number, candidate: Candidate, digest: string
   return differs;
 }
 
-/** Makes one move of a removal and an addition of a scan that have a content which no others of it have. */
-async function pairMoves(sql: Sql, scan: number): Promise<number> {
+/**
+ * Makes one move of a removal and an addition of a scan that have a content which no others of it have. Earlier scans
+ * are looked at, too, when whoever took their fingerprints was broken off before that.
+ *
+ * @returns How many there are of the last scan.
+ */
+async function pairMoves(sql: Sql, { host, root, scan }: TakeFingerprintsOptions): Promise<number> {
   const { dialect: { hex, unhex } } = sql;
+  const scans = "host = $1 AND root = $2 AND id <= $3 AND state = 'done' AND moves_paired = 0";
+  const open = `SELECT id FROM scan_runs WHERE ${scans}`;
   const pairs = await sql.query(
-    `SELECT r.path AS old_path, a.path AS path, ${hex("a.fingerprint")} AS fingerprint, a.size AS size,
+    `SELECT r.scan_id AS scan, r.path AS old_path, a.path AS path, ${
+      hex("a.fingerprint")
+    } AS fingerprint, a.size AS size,
        a.mtime AS mtime, a.directory_id AS directory_id, a.name AS name
-     FROM (SELECT old_fingerprint AS fingerprint, min(path) AS path FROM changes
-       WHERE scan_id = $1 AND kind = 'removed' AND old_size > 0 AND old_fingerprint IS NOT NULL
-       GROUP BY old_fingerprint HAVING count(*) = 1) r
-     JOIN (SELECT e.fingerprint AS fingerprint, min(d.path || '/' || e.name) AS path, min(e.size) AS size,
+     FROM (SELECT scan_id, old_fingerprint AS fingerprint, min(path) AS path FROM changes
+       WHERE scan_id IN (${open}) AND kind = 'removed' AND old_size > 0 AND old_fingerprint IS NOT NULL
+       GROUP BY scan_id, old_fingerprint HAVING count(*) = 1) r
+     JOIN (SELECT e.first_scan AS scan_id, e.fingerprint AS fingerprint, min(d.path || '/' || e.name) AS path, min(e.size) AS size,
          min(e.mtime) AS mtime, min(e.directory_id) AS directory_id, min(e.name) AS name
        FROM entries e JOIN directories d ON d.id = e.directory_id
-       WHERE d.changed_scan = $1 AND e.first_scan = $1 AND e.changed_scan IS NULL AND e.size > 0
-         AND e.fingerprint IS NOT NULL
-       GROUP BY e.fingerprint HAVING count(*) = 1) a ON a.fingerprint = r.fingerprint`,
-    [scan],
+       WHERE d.changed_scan >= (SELECT min(id) FROM scan_runs WHERE ${scans}) AND e.first_scan IN (${open})
+         AND e.changed_scan IS NULL AND e.size > 0 AND e.fingerprint IS NOT NULL
+       GROUP BY e.first_scan, e.fingerprint HAVING count(*) = 1) a
+     ON a.scan_id = r.scan_id AND a.fingerprint = r.fingerprint`,
+    [host, root, scan],
   );
-  for (const { old_path, path, fingerprint, size, mtime, directory_id, name } of pairs) {
+  for (const { scan, old_path, path, fingerprint, size, mtime, directory_id, name } of pairs) {
     await sql.query(
       `UPDATE changes SET kind = 'moved', old_path = path, path = $3, new_size = $4, new_mtime = $5,
          new_fingerprint = ${unhex("$6")}
@@ -243,5 +253,6 @@ async function pairMoves(sql: Sql, scan: number): Promise<number> {
       [scan, size],
     );
   }
-  return pairs.length;
+  await sql.query(`UPDATE scan_runs SET moves_paired = 1 WHERE ${scans}`, [host, root, scan]);
+  return pairs.filter((pair) => pair.scan === scan).length;
 }

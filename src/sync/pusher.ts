@@ -18,7 +18,7 @@ import type { Receiver } from "../transport/receiver.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import type { WatchEvent } from "../watcher/watch_event.ts";
 import { FreshContents } from "./fresh_contents.ts";
-import { type Findings, Inspector } from "./inspector.ts";
+import { type Findings, Inspector, type Look } from "./inspector.ts";
 import type { OnPushEvent, PushEvent, PushTotals } from "./push_event.ts";
 import { Sender } from "./sender.ts";
 import type { SourceState } from "./source_state.ts";
@@ -32,6 +32,8 @@ export interface PusherOptions {
   clock: Clock;
   random: () => number;
   onEvent: OnPushEvent;
+  /** Told where something may have changed while the source is watched: without paths, anywhere. */
+  onLook?: (looks?: readonly Look[]) => void;
   /** Patterns to leave out, besides those of rule files. */
   ignore?: string[];
   /** Carry out removals however many they are. @default {false} */
@@ -226,9 +228,11 @@ export class Pusher implements AsyncDisposable {
     const { onEvent } = this.#options;
     switch (event.type) {
       case "dirty":
+        this.#options.onLook?.(event.looks);
         this.#take(await this.#looking.run(() => this.#inspector.look(event.looks, signal)), signal, watcher);
         return this.#verifyLater(signal, watcher);
       case "rescan":
+        this.#options.onLook?.();
         return await this.#lookAtAll(signal, watcher);
       case "problem":
         return onEvent({ type: "problem", problem: event.problem });

@@ -19,7 +19,9 @@ import { recordChanges } from "../../src/crawler/live_feed.ts";
 import { makeReport } from "../../src/crawler/report_data.ts";
 import { takeFingerprints } from "../../src/crawler/take_fingerprints.ts";
 import { type Crawler, walkInThread } from "../../src/crawler/crawler.ts";
-import { beginScan, type ScanSummary } from "../../src/crawler/scan_session.ts";
+import { sweepInterrupted } from "../../src/crawler/directory_ids.ts";
+import { WHOLE } from "../../src/crawler/shard.ts";
+import { beginScan, type ScanSession, type ScanSummary } from "../../src/crawler/scan_session.ts";
 import { scanTree, type ScanTreeOptions } from "../../src/crawler/scan.ts";
 import type { Store } from "../../src/crawler/store.ts";
 
@@ -418,7 +420,7 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     Deno.removeSync(`${root}/gone`, { recursive: true });
     const { added, modified, removed, scan: id } = await recordChanges(
       store,
-      ["d/b", "new", "new/deep/f", "gone", "gone/x"] as TreePath[],
+      ["d/b", "new", "new/deep/f", "gone", "gone/x"].map((path) => ({ path: path as TreePath, deep: false })),
       options,
     );
     assertEquals([added, modified, removed], [1, 1, 1]);
@@ -426,6 +428,120 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals((await changesOf(store, id)).length, 3);
     const again = await scan(store, root);
     assertEquals([again.added, again.modified, again.removed], [0, 0, 0]);
+  });
+
+  test("recordChanges() looks at everything below what is noted as deep", async (store, root) => {
+    makeTree(root, { a: "1", d: { b: "22", e: { c: "", f: { g: "" } } } });
+    const options = { host: "here", root, clock: new FakeClock() };
+    await scan(store, root);
+    Deno.writeTextFileSync(`${root}/d/e/f/g`, "changed");
+    Deno.writeTextFileSync(`${root}/d/e/new`, "");
+    const record = (noted: Record<string, boolean>) =>
+      recordChanges(
+        store,
+        Object.entries(noted).map(([path, deep]) => ({ path: path as TreePath, deep })),
+        options,
+      );
+    const { added, modified } = await record({ "d": true, "d/e/new": false, "d/e": true, "gone": true });
+    assertEquals([added, modified], [1, 1]);
+    assertEquals(await filesOf(store), linesOf(lookAt(root)));
+    makeTree(root, { a: "changed", d: { e: { f: { h: "" } } } });
+    const all = await record({ "": true, "d": true, "a": false });
+    assertEquals([all.added, all.modified], [1, 1]);
+    assertEquals(await filesOf(store), linesOf(lookAt(root)));
+    const runs = () => store.sql.query("SELECT count(*) AS n FROM scan_runs");
+    const before = await runs();
+    await record({ "": true });
+    assertEquals(await runs(), before, "what found nothing leaves no record");
+  });
+
+  test("of two scans that meet, the first to record a directory is believed", async (store, root) => {
+    makeTree(root, { d: { same: "1", old: "1", gone: "" } });
+    await scan(store, root);
+    const options = { host: "here", root, startedAt: 0 };
+    const walk = async (session: ScanSession) => {
+      for await (
+        const walked of walkInThread.walk({ root, ignore: [], oneFileSystem: false, shard: WHOLE })
+      ) await session.add(walked);
+    };
+    Deno.writeTextFileSync(`${root}/d/old`, "changed");
+    makeTree(root, { new: { x: "1", y: "", deep: { z: "" } } });
+    {
+      await using slow = await beginScan(store, options);
+      await walk(slow);
+      // What the other one sees later, in a directory that is known, and in one that both find new.
+      Deno.writeTextFileSync(`${root}/d/old`, "changed again");
+      Deno.removeSync(`${root}/d/gone`);
+      Deno.writeTextFileSync(`${root}/new/x`, "changed");
+      Deno.removeSync(`${root}/new/y`);
+      makeTree(root, { new: { later: "" } });
+      await scan(store, `${root}/d`);
+      await scan(store, `${root}/new`);
+      const { added, modified, removed } = await slow.finish(0);
+      // In "new" it is the slow one that comes last, and takes back what it had loaded.
+      assertEquals([added, modified, removed], [1, 1, 1]);
+    }
+    const entries = await store.sql.query(
+      "SELECT count(*) AS n FROM entries WHERE directory_id NOT IN (SELECT id FROM directories)",
+    );
+    assertEquals(entries[0].n, 0);
+    await scan(store, root);
+    assertEquals(await filesOf(store), linesOf(lookAt(root)));
+    assertEquals((await store.sql.query("SELECT count(*) AS n FROM reservations"))[0].n, 0);
+  });
+
+  test("a scan that another one took for dead merges nothing, and leaves nothing", async (store, root) => {
+    makeTree(root, { d: { a: "1" } });
+    {
+      await using session = await beginScan(store, { host: "here", root, startedAt: 0 });
+      for await (
+        const walked of walkInThread.walk({ root, ignore: [], oneFileSystem: false, shard: WHOLE })
+      ) await session.add(walked);
+      await store.sql.query("UPDATE scan_runs SET state = 'interrupted'");
+      await sweepInterrupted(store.sql);
+      const error = await assertRejects(() => session.finish(0), FilesyncError);
+      assertEquals(error.code, "locked");
+    }
+    assertEquals((await store.sql.query("SELECT count(*) AS n FROM entries"))[0].n, 0);
+    assertEquals((await scan(store, root)).added, 1);
+  });
+
+  test("takeFingerprints() finds moves of a scan whose fingerprints were broken off", async (store, root) => {
+    makeTree(root, { a: "content", b: "other" });
+    const clock = new FakeClock();
+    const broken = new AbortController();
+    const take = async (signal?: AbortSignal) => {
+      const { scan: id } = await scan(store, root);
+      const reader = {
+        size: 1,
+        fingerprint: (paths: string[]) => {
+          const found = paths.map(fingerprintFile);
+          if (signal !== undefined) broken.abort();
+          return Promise.resolve(found);
+        },
+      };
+      const { moved } = await takeFingerprints(store, reader, {
+        ...{ host: "here", root, scan: id, clock, signal },
+      });
+      return { id, moved };
+    };
+    await take();
+    Deno.copyFileSync(`${root}/a`, `${root}/copy`);
+    Deno.removeSync(`${root}/a`);
+    const { id } = await take(broken.signal);
+    Deno.writeTextFileSync(`${root}/b`, "changed");
+    const { id: last, moved } = await take();
+    assertEquals(moved, 0);
+    const rows = await store.sql.query(
+      "SELECT scan_id, kind, path, old_path FROM file_changes WHERE scan_id >= $1 ORDER BY scan_id",
+      [id],
+    );
+    assertEquals(rows.map((row) => ({ ...row })), [
+      { scan_id: id, kind: "moved", path: `${root}/copy`, old_path: `${root}/a` },
+      { scan_id: last, kind: "modified", path: `${root}/b`, old_path: null },
+    ]);
+    const [run] = await store.sql.query("SELECT added, removed, moved FROM scan_runs WHERE id = $1", [id]);
+    assertEquals({ ...run }, { added: 0, removed: 0, moved: 1 });
   });
 
   test("takeFingerprints() tells moved copies, and content that changed unseen", async (store, root) => {
