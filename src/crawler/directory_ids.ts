@@ -53,10 +53,14 @@ export class DirectoryIds {
    * @throws {FilesyncError} `locked` when another scan took this one for dead, and has removed it.
    */
   async keep(): Promise<void> {
+    const running = await this.#sql.query(
+      "UPDATE scan_runs SET state = 'running' WHERE id = $1 AND state = 'running' RETURNING id",
+      [this.#scan],
+    );
     const kept = await this.#sql.query("DELETE FROM reservations WHERE scan_id = $1 RETURNING first_id", [
       this.#scan,
     ]);
-    if (kept.length === this.#blocks.length) return;
+    if (running.length > 0 && kept.length === this.#blocks.length) return;
     throw new FilesyncError({
       code: "locked",
       operation: "record what the scan found",

@@ -35,7 +35,7 @@ export interface MergeTotals {
 }
 
 /** Temporary tables of a merge. */
-const TABLES = ["placed", "delta", "gone", "removed", "arrived", "moves"];
+const TABLES = ["placed", "delta", "gone", "removed", "arrived", "sole_removed", "sole_arrived", "moves"];
 
 const NOTHING: MergeTotals = {
   added: 0,
@@ -159,16 +159,22 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
   );
   await analyze("gone", "removed", "arrived");
   // An inode that is gone at one path and there at one other, with the same size and time, is the same file.
-  const sole = (what: string, table: string) =>
-    `SELECT inode, size, mtime, kind, ${what} FROM ${table} WHERE inode <> 0
-     GROUP BY inode, size, mtime, kind HAVING count(*) = 1`;
+  const sole = (table: string, what: string) =>
+    create(
+      `sole_${table}`,
+      `SELECT inode, size, mtime, kind, ${what} FROM ${table} WHERE inode <> 0
+       GROUP BY inode, size, mtime, kind HAVING count(*) = 1`,
+    );
+  // Tables of their own: PostgreSQL would take them for a few rows, and compare each with each.
+  await sole("removed", "min(path) AS path");
+  await sole("arrived", "min(directory_id) AS directory_id, min(name) AS name");
+  await analyze("sole_removed", "sole_arrived");
   await create(
     "moves",
     `SELECT o.path AS old_path, o.size AS size, o.mtime AS mtime, o.fingerprint AS fingerprint,
        o.first_scan AS first_scan, a.directory_id AS directory_id, a.name AS name, d.path || '/' || a.name AS path
-     FROM (${sole("min(path) AS path", "removed")}) r
-     JOIN (${sole("min(directory_id) AS directory_id, min(name) AS name", "arrived")}) a
-       ON a.inode = r.inode AND a.size = r.size AND a.mtime = r.mtime AND a.kind = r.kind
+     FROM sole_removed r
+     JOIN sole_arrived a ON a.inode = r.inode AND a.size = r.size AND a.mtime = r.mtime AND a.kind = r.kind
      JOIN removed o ON o.path = r.path
      JOIN directories d ON d.id = a.directory_id`,
   );

@@ -7,7 +7,7 @@ import { sweepInterrupted } from "./directory_ids.ts";
 import { type Listing, stampRows } from "./listing.ts";
 import { certainRows, changedRows, concat, knownEntries } from "./listing_changes.ts";
 import { catalogMigrations } from "./schema.ts";
-import { isSamePath, POSTGRES, type Row, type Sql, type Value } from "./sql.ts";
+import { isBelow, isSamePath, POSTGRES, type Row, type Sql, type Value } from "./sql.ts";
 import type { Staging, StagingOptions, StagingTables, Store } from "./store.ts";
 
 /** Settings of {@linkcode openPostgresStore}. */
@@ -63,6 +63,8 @@ function connect(url: URL, { password, readOnly = false }: PostgresOptions) {
       search_path: "filesystem, public",
       // Compiling a statement takes a hundred times as long as a look at a few directories.
       jit: "off",
+      // What a scan writes before its merge need not be on the disk before the merge is, and is then.
+      synchronous_commit: "off",
       ...(readOnly ? { default_transaction_read_only: true } : {}),
     },
     types: {
@@ -144,6 +146,7 @@ class PostgresStore implements Store {
 
   async merging<T>(fn: () => Promise<T>): Promise<T> {
     return await this.sql.transaction(async () => {
+      await this.sql.script("SET LOCAL synchronous_commit = on");
       await this.sql.query(`SELECT pg_advisory_xact_lock(${LOCKS.merge}, 0)`);
       return await fn();
     });
@@ -301,6 +304,8 @@ class PostgresStaging implements Staging {
   readonly #catalog: string;
   readonly #options: StagingOptions;
   readonly #copies = new Map<string, Copy>();
+  readonly #isNew: boolean;
+  #loading = Promise.resolve();
 
   private constructor(
     sql: Sql,
@@ -308,7 +313,9 @@ class PostgresStaging implements Staging {
     catalog: string,
     options: StagingOptions,
     tables: StagingTables,
+    isNew: boolean,
   ) {
+    this.#isNew = isNew;
     this.#sql = sql;
     this.#connect = connect;
     this.#catalog = catalog;
@@ -330,11 +337,33 @@ class PostgresStaging implements Staging {
         CREATE UNLOGGED TABLE ${table} (LIKE staging_${kind}, CHECK (scan_id = ${scan}));
         ALTER TABLE ${table} ALTER COLUMN scan_id SET DEFAULT ${scan}`);
     }
-    return new PostgresStaging(sql, connect, catalog, options, tables);
+    const known = await sql.query(
+      `SELECT 1 FROM directories d WHERE d.host_id = $1 AND (${isSamePath(POSTGRES, "d.path", "$2::text")})
+       UNION ALL
+       (SELECT 1 FROM directories d WHERE d.host_id = $1 AND ${
+        isBelow(POSTGRES, "d.path", "$2::text")
+      } LIMIT 1)`,
+      [options.host, options.root],
+    );
+    return new PostgresStaging(sql, connect, catalog, options, tables, known.length === 0);
   }
 
+  /** Looks up what is known while the share before is still compared and loaded. */
   async add(listings: Listing[]): Promise<void> {
-    const { host, scan, ids } = this.#options;
+    const known = await this.#look(listings);
+    await this.#loading;
+    this.#loading = this.#load(listings, known);
+    // Whoever waits for it next is told of the error.
+    this.#loading.catch(() => {});
+  }
+
+  /**
+   * What is known of the directories, by their places among the listings. A tree of which nothing was known is not
+   * asked about: what another scan records meanwhile is met by the merge.
+   */
+  async #look(listings: Listing[]): Promise<Map<Value, Row>> {
+    if (this.#isNew) return new Map();
+    const { host } = this.#options;
     // OFFSET 0 keeps each path a look into the index, whatever the planner takes the table for.
     const found = await this.#sql.query(
       `SELECT i - 1 AS i, changed_scan, same, CASE WHEN NOT same THEN ${knownEntries("d.id")} END AS known
@@ -346,8 +375,12 @@ class PostgresStaging implements Staging {
       } OFFSET 0) d`,
       [JSON.stringify(listings.map(({ path, print }) => [path, print ?? null]))],
     );
-    const known = new Map(found.map((row) => [row.i, row]));
-    const same = found.filter((row) => row.same).length;
+    return new Map(found.map((row) => [row.i, row]));
+  }
+
+  async #load(listings: Listing[], known: Map<Value, Row>): Promise<void> {
+    const { scan, ids } = this.#options;
+    const same = known.values().filter((row) => row.same).toArray().length;
     if (same === listings.length) return;
     await ids.reserve(listings.length - same);
     const heads: Value[][] = [];
@@ -375,6 +408,7 @@ class PostgresStaging implements Staging {
   }
 
   async finish(): Promise<void> {
+    await this.#loading;
     try {
       for (const copy of this.#copies.values()) await copy.finish();
     } catch (error) {
@@ -388,6 +422,7 @@ class PostgresStaging implements Staging {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loading.catch(() => {});
     for (const copy of this.#copies.values()) await copy[Symbol.asyncDispose]();
     for (const table of Object.values(this.tables)) await this.#sql.script(`DROP TABLE IF EXISTS ${table}`);
     const { name, scan } = this.#options;

@@ -70,7 +70,7 @@ export async function beginScan(store: Store, options: ScanOptions): Promise<Sca
   try {
     const name = scanName(host, root, kind, part);
     const ids = new DirectoryIds(sql, scan);
-    const staging = await store.openStaging({ name, scan, host: hostId as number, ids });
+    const staging = await store.openStaging({ name, scan, host: hostId as number, root, ids });
     // The lock is ours: whatever else of this name is said to run was interrupted.
     await sql.query(
       `UPDATE scan_runs SET state = 'interrupted'

@@ -30,6 +30,8 @@ export interface StagingOptions {
   name: string;
   scan: number;
   host: number;
+  /** Absolute, without a slash at the end. */
+  root: string;
   ids: DirectoryIds;
 }
 
