@@ -36,7 +36,7 @@ interface Look {
 type Looks = Map<string, Look>;
 
 /** Looks at all files below `root` by other means than the crawler: GNU find. */
-function lookAt(root: string): Looks {
+export function lookAt(root: string): Looks {
   const { stdout } = new Deno.Command("find", {
     args: [root, "!", "-type", "d", "-printf", "%p\\0%y\\0%s\\0%T@\\0%i\\0"],
   }).outputSync();
@@ -124,14 +124,14 @@ async function changesOf(store: Store, scan: number): Promise<string[]> {
 }
 
 /** The paths in the catalog with what is known of each. */
-async function filesOf(store: Store): Promise<string[]> {
+export async function filesOf(store: Store): Promise<string[]> {
   const rows = await store.sql.query(
     `SELECT path, kind, size, ${micros(store, "mtime")} AS mtime FROM files`,
   );
   return rows.map(({ path, kind, size, mtime }) => `${path} ${kind} ${size} ${mtime}`).sort();
 }
 
-function linesOf(looks: Looks): string[] {
+export function linesOf(looks: Looks): string[] {
   return [...looks].map(([path, { kind, size, mtime }]) => `${path} ${kind} ${size} ${mtime}`).sort();
 }
 
