@@ -206,12 +206,11 @@ function frameRow(view: DataView, at: number, length: number): void {
   view.setUint32(at + 50, 0);
 }
 
-/** The row of an entry that is not there any more. */
-export function goneRow(name: string): Uint8Array<ArrayBuffer> {
-  const bytes = encoder.encode(name);
-  const row = new Uint8Array(ROW_BYTES + bytes.length);
-  frameRow(new DataView(row.buffer), 0, bytes.length);
-  row.set(bytes, NAME_AT);
+/** The row of an entry that is not there any more, by the bytes of its name. */
+export function goneRow(name: Uint8Array): Uint8Array<ArrayBuffer> {
+  const row = new Uint8Array(ROW_BYTES + name.length);
+  frameRow(new DataView(row.buffer), 0, name.length);
+  row.set(name, NAME_AT);
   return row;
 }
 
@@ -248,26 +247,36 @@ export function stampRows(rows: Uint8Array<ArrayBuffer>, directory: number, scan
   }
 }
 
-/** Calls `visit` with each entry in the rows of a listing, and where its row is; the object holds until it returns. */
-export function visitRows(
+/** Calls `visit` with where each row of a listing begins, its name begins and ends, and it ends itself. */
+export function eachRow(
   rows: Uint8Array<ArrayBuffer>,
-  visit: (entry: ListedEntry, start: number, end: number) => void,
+  visit: (start: number, name: number, nameEnd: number, end: number) => void,
 ): void {
   const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
-  const entry: ListedEntry = { name: "", kind: 0, size: 0, mtime: 0, inode: 0 };
   for (let at = 0; at < rows.length;) {
-    const length = view.getInt32(at + NAME_LENGTH_AT);
-    const start = at;
-    const name = at + NAME_AT;
-    at = name + length;
-    entry.name = textOf(rows, name, at);
-    entry.kind = view.getInt16(at + 4);
-    entry.size = view.getUint32(at + 10) * 2 ** 32 + view.getUint32(at + 14);
-    entry.mtime = view.getInt32(at + 22) * 2 ** 32 + view.getUint32(at + 26);
-    entry.inode = view.getUint32(at + 34) * 2 ** 32 + view.getUint32(at + 38);
-    at += AFTER_NAME;
-    visit(entry, start, at);
+    const nameEnd = at + NAME_AT + view.getInt32(at + NAME_LENGTH_AT);
+    visit(at, at + NAME_AT, nameEnd, nameEnd + AFTER_NAME);
+    at = nameEnd + AFTER_NAME;
   }
+}
+
+/** Reads all of an entry but its name, from a view of its listing's rows. */
+export function readFields(view: DataView, nameEnd: number, entry: Omit<ListedEntry, "name">): void {
+  entry.kind = view.getInt16(nameEnd + 4);
+  entry.size = view.getUint32(nameEnd + 10) * 2 ** 32 + view.getUint32(nameEnd + 14);
+  entry.mtime = view.getInt32(nameEnd + 22) * 2 ** 32 + view.getUint32(nameEnd + 26);
+  entry.inode = view.getUint32(nameEnd + 34) * 2 ** 32 + view.getUint32(nameEnd + 38);
+}
+
+/** Calls `visit` with each entry in the rows of a listing; the object holds until it returns. */
+export function visitRows(rows: Uint8Array<ArrayBuffer>, visit: (entry: ListedEntry) => void): void {
+  const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
+  const entry: ListedEntry = { name: "", kind: 0, size: 0, mtime: 0, inode: 0 };
+  eachRow(rows, (_, name, nameEnd) => {
+    entry.name = textOf(rows, name, nameEnd);
+    readFields(view, nameEnd, entry);
+    visit(entry);
+  });
 }
 
 /** Text of UTF-8. Names are short and mostly ASCII, for which the decoder's call is most of its cost. */
