@@ -91,13 +91,14 @@ async function scan(invocation: Invocation, context: Context): Promise<number> {
   const fingerprints = paranoid || invocation.has("fingerprint");
   const host = invocation.flag("host") ?? Deno.hostname();
 
+  // First, because its workers start while the catalog is opened.
+  using pool = new CrawlPool(
+    workers === undefined ? undefined : parseCount(workers, "--workers", { min: 1, max: 64 }),
+  );
   await using store = await openCatalog(invocation, context);
   using printer = openPrinter(invocation, context);
   const startedAt = clock.now();
   printer.report({ type: "started", command: "scan", source: root || "/", destination: store.name });
-  using pool = new CrawlPool(
-    workers === undefined ? undefined : parseCount(workers, "--workers", { min: 1, max: 64 }),
-  );
   const problems = new Set<string>();
   const summary = await scanTree(store, pool, {
     host,
