@@ -146,7 +146,7 @@ class PostgresStore implements Store {
 
   async merging<T>(fn: () => Promise<T>): Promise<T> {
     return await this.sql.transaction(async () => {
-      await this.sql.script("SET LOCAL synchronous_commit = on");
+      await this.sql.script("SET LOCAL synchronous_commit = on; SET LOCAL random_page_cost = 1.1");
       await this.sql.query(`SELECT pg_advisory_xact_lock(${LOCKS.merge}, 0)`);
       return await fn();
     });
