@@ -128,14 +128,25 @@ class Editor {
 
   /** Makes a change, as far as it can be made. */
   make(change: Change): void {
-    for (let path of [change.path, "to" in change ? change.to : change.path]) {
-      for (; path !== "."; path = dirname(path)) this.touched.add(path);
-    }
+    const paths = [change.path, "to" in change ? change.to : change.path];
+    this.#touch(paths);
     try {
       this.#make(change, `${this.#root}/${change.path}`, "to" in change ? `${this.#root}/${change.to}` : "");
     } catch (error) {
       // Such as a directory that is moved into itself.
       if (!(error instanceof Error)) throw error;
+    }
+    this.#touch(paths);
+  }
+
+  /** Notes where changes at `paths` happen: what goes through a link happens where it leads. */
+  #touch(paths: readonly string[]): void {
+    for (let path of paths) {
+      for (; path !== "."; path = dirname(path)) {
+        this.touched.add(path);
+        const real = realPath(`${this.#root}/${path}`);
+        if (real?.startsWith(`${this.#root}/`)) this.touched.add(real.slice(this.#root.length + 1));
+      }
     }
   }
 
@@ -207,6 +218,14 @@ const BIG = new Uint8Array(150_000).map((_, i) => 97 + (i * i * 31 + (i >> 7) * 
 
 function bigText(content: number): string {
   return new TextDecoder().decode(BIG) + content;
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function exists(path: string): boolean {
@@ -304,8 +323,9 @@ class History implements AsyncDisposable {
     let crashed = false;
     const never = new Promise<never>(() => {});
     const receiver = new InterceptedReceiver(this.#receiver, async (call, forward) => {
-      if (crashed || call.number >= crashAt) crashed = true;
-      const change = meanwhile[call.number];
+      // What a dead process still calls is too late for changes that shall be looked at.
+      const change = crashed ? undefined : meanwhile[call.number];
+      if (call.number >= crashAt) crashed = true;
       if (change !== undefined) this.#editor.make(change);
       const fault = faults[call.number] ?? "none";
       if (fault !== "none") this.#faulted = true;
