@@ -63,8 +63,11 @@ Deno.test("Ctrl+C in the middle of a big file leaves it whole or absent, and the
   await scene.assertClean();
 });
 
-Deno.test("Ctrl+C among many small files leaves each whole or absent, and the next sync goes on", async () => {
+Deno.test("Ctrl+C among many small files leaves each whole or absent, the next sync goes on, and 'previous' is what was before", async () => {
   await using scene = new SyncScene();
+  makeTree(scene.source, { "letter.txt": "as it was" });
+  await scene.syncWell();
+  makeTree(scene.source, { "letter.txt": "as it is" });
   makeTree(
     scene.source,
     Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`${i % 9}/${i}`, `${i}`])),
@@ -78,6 +81,10 @@ Deno.test("Ctrl+C among many small files leaves each whole or absent, and the ne
   await scene.syncWell();
   await scene.assertInStep();
   await scene.assertClean();
+  // Of two versions that are kept, none is what the interrupted sync left.
+  const letter = `${scene.backup}/letter.txt`;
+  assertEquals((await scene.run("restore", letter, "--version", "previous")).code, 0);
+  assertEquals(Deno.readTextFileSync(letter), "as it was");
 });
 
 Deno.test("sync --interval brings what changes, and makes a deleted backup and a deleted log anew", async () => {

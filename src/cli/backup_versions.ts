@@ -4,7 +4,7 @@ import { toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import { FOUND, type KeepOptions, keepTree, SYNCED } from "../sync/keep_tree.ts";
 import type { LocalReceiver } from "../transport/local_receiver.ts";
-import type { TreeIdentity } from "../versions/snapshots.ts";
+import { PARTIAL, type TreeIdentity } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
 import type { Context } from "./command.ts";
 import { requireInPlace } from "./in_place.ts";
@@ -13,6 +13,9 @@ import type { SyncJob } from "./sync_job.ts";
 
 /** One side of a sync, in its role and at its place. */
 export type KeptSide = Pick<TreeIdentity, "role" | "location">;
+
+/** Where the index of a side notes that a sync began there, and whether it came to its end. */
+const UNDER_WAY = "sync_under_way";
 
 /** See the module's comment. */
 export class BackupVersions implements Disposable {
@@ -39,12 +42,21 @@ export class BackupVersions implements Disposable {
   }
 
   /**
-   * Keeps what others did to a tree since the last sync; one that was emptied holds nothing that could be lost.
+   * Keeps what others did to a tree since the last sync, or what that left when it was interrupted; one that was
+   * emptied holds nothing that could be lost. Then the sync may begin.
    *
    * @param signal Here and below: aborts it between two files, and then no snapshot is made.
    */
   async keepFound(side: KeptSide, receiver: LocalReceiver, signal?: AbortSignal): Promise<void> {
-    if (!receiver.index.isEmpty) await this.#keep(side, receiver, { reason: FOUND, sequenced: true, signal });
+    const { index } = receiver;
+    const reason = index.meta(UNDER_WAY) === "yes" ? PARTIAL : FOUND;
+    if (!index.isEmpty) await this.#keep(side, receiver, { reason, sequenced: true, signal });
+    index.setMeta(UNDER_WAY, "yes");
+  }
+
+  /** Notes that a sync came to its end: what is found next was done by others. */
+  ended({ index }: LocalReceiver): void {
+    index.setMeta(UNDER_WAY, "no");
   }
 
   /** Makes a snapshot of a tree that was synced, unless it is equal to its last one. */

@@ -97,6 +97,7 @@ function keeperOf(job: SyncJob, receiver: Receiver, printer: Printer, context: C
       const until = rounds++ > 0 ? undefined : signal;
       if (until?.aborted) return;
       await versions.keepSynced(backup, receiver, until);
+      versions.ended(receiver);
       // The source as it was synced is what the backup holds.
       await versions.keepAlike(source, backup, receiver, until);
       await versions.prune();

@@ -11,6 +11,7 @@ import { Sha256 } from "../hashing/sha256.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { TreeIndex } from "../index/tree_index.ts";
 import { FOUND, SYNCED } from "../sync/keep_tree.ts";
+import { PARTIAL } from "../versions/snapshots.ts";
 import type { VersionStore } from "../versions/version_store.ts";
 import type { Context } from "./command.ts";
 import { openStates } from "./state_home.ts";
@@ -41,7 +42,9 @@ export class Sides implements Disposable {
     const asSource = states.find(({ source }) => source === directory);
     const recorded = own ?? asSource?.state.index;
     const last = store?.snapshots.trees().filter(({ location }) => location === directory)
-      .map(({ id }) => store.snapshots.list(id).findLast(({ reason }) => [SYNCED, FOUND].includes(reason)))
+      .map(({ id }) =>
+        store.snapshots.list(id).findLast(({ reason }) => [SYNCED, FOUND, PARTIAL].includes(reason))
+      )
       .findLast((snapshot) => snapshot !== undefined);
     // An index notes whatever it finds; a version was good when it was made.
     if (last !== undefined) this.recorded = store!.snapshots.entries(last.number);

@@ -161,6 +161,7 @@ async function openRounds(
     if (brake === undefined) {
       for (const [kept, receiver] of locals) await versions?.keepSynced(kept, receiver, signal);
     }
+    if (!result.interrupted) { for (const [, receiver] of locals) versions?.ended(receiver); }
     await versions?.prune();
     for (const { side, action } of plan) {
       printer.report({ type: "applied", action, on: NAMES[side], dryRun: true });

@@ -39,6 +39,8 @@ export interface Aging {
   time: number;
   /** When something else took its place; absent of what is still in place, which never expires. */
   until?: number;
+  /** Whether it is what work that was broken off left: nobody counts it, and it goes with what came before it. @default {false} */
+  partial?: boolean;
 }
 
 /**
@@ -51,8 +53,10 @@ export interface Aging {
  */
 export function expired<V extends Aging>(versions: readonly V[], retention: Retention, now: number): V[] {
   const { count = 0, age = 0, staggered = false } = retention;
+  let younger = versions.filter(({ partial }) => !partial).length;
   return versions.filter((version, i) => {
-    if (version.until === undefined || versions.length - i <= count) return false;
+    if (!version.partial) younger--;
+    if (version.until === undefined || younger < count) return false;
     if (age > 0 && now - version.until <= age) return false;
     return !staggered || isThinned(version.time, versions[i + 1]?.time, now);
   });

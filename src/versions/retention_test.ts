@@ -29,6 +29,18 @@ Deno.test("expired() counts from the newest", () => {
   assertEquals(kept([1, 2], { count: 5 }), [1, 2]);
 });
 
+Deno.test("expired() does not count what broken off work left, and keeps it while something older is kept", () => {
+  const expiredOf = (marks: string, count: number) => {
+    const versions: (Aging & { mark: string })[] = sequence([...marks].map((_, i) => i + 1))
+      .map((version, i) => ({ ...version, mark: marks[i], partial: marks[i] === "p" }));
+    return expired(versions, { count }, NOW).map(({ time }) => time);
+  };
+  assertEquals(expiredOf("aabpb", 2), [1, 2]);
+  assertEquals(expiredOf("aabpbc", 2), [1, 2, 3, 4]);
+  assertEquals(expiredOf("abpp", 2), []);
+  assertEquals(expiredOf("appb", 1), [1, 2, 3]);
+});
+
 Deno.test("expired() keeps every state of the time asked for, also one that began long before", () => {
   const times = [NOW - 90 * DAY, NOW - 60 * DAY, NOW - 2 * DAY, NOW - DAY];
   assertEquals(kept(times, { age: 30 * DAY }), times.slice(1));

@@ -43,6 +43,9 @@ export interface SnapshotDetails {
   reason: string;
 }
 
+/** The reason of snapshots of what was left by a sync that was interrupted. */
+export const PARTIAL = "left by a sync that was interrupted";
+
 /** A snapshot. */
 export interface Snapshot extends SnapshotDetails {
   /** 1, 2, 3, … in the order of making, in the whole store. */

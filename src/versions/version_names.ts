@@ -1,7 +1,7 @@
 /** What people call a snapshot. @module */
 import { durationIn } from "../core/duration.ts";
 import { FilesyncError } from "../core/errors.ts";
-import type { Snapshot } from "./snapshots.ts";
+import { PARTIAL, type Snapshot } from "./snapshots.ts";
 
 const DAY = /^(\d{4})-(\d{2})-(\d{2})$/;
 const MOMENT = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$/i;
@@ -10,7 +10,7 @@ const MOMENT = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?
 const FEW = 12;
 
 /**
- * The snapshot that `text` names: `latest`, `previous`, a number, or a time: `2026-11-20T18:00` (of the
+ * The snapshot that `text` names: `latest`, `previous` (but not what an interrupted sync left), a number, or a time: `2026-11-20T18:00` (of the
  * local time zone, unless it says another), `2026-11-20` (the end of that day), `2h` or `3d` (so long ago). A time names
  * the state as of then: the last snapshot that is not younger.
  *
@@ -50,7 +50,10 @@ interface Found {
 
 function find(name: string, snapshots: readonly Snapshot[], now: number): Found | undefined {
   if (name === "latest") return { snapshot: snapshots.at(-1), reason: "" };
-  if (name === "previous") return { snapshot: snapshots.at(-2), reason: "there is only one snapshot" };
+  if (name === "previous") {
+    const previous = snapshots.slice(0, -1).findLast(({ reason }) => reason !== PARTIAL);
+    return { snapshot: previous, reason: "there is only one snapshot" };
+  }
   if (/^#?\d+$/.test(name)) {
     const number = Number(name.replace("#", ""));
     const snapshot = snapshots.find((snapshot) => snapshot.number === number);

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
-import type { Snapshot } from "./snapshots.ts";
+import { PARTIAL, type Snapshot } from "./snapshots.ts";
 import { resolveVersion } from "./version_names.ts";
 
 const HOUR = 3_600_000;
@@ -40,6 +40,13 @@ Deno.test("resolveVersion() knows names, numbers and times", () => {
     ["1d12h", 7],
   ];
   for (const [name, number] of names) assertEquals(resolveVersion(name, SNAPSHOTS, NOW).number, number, name);
+});
+
+Deno.test("resolveVersion() does not take what an interrupted sync left for the previous one", () => {
+  const partial = { ...snapshot(7, NOW - 2 * HOUR), reason: PARTIAL };
+  const snapshots = [SNAPSHOTS[0], partial, SNAPSHOTS[3]];
+  assertEquals(resolveVersion("previous", snapshots, NOW).number, 2);
+  assertEquals(resolveVersion("7", snapshots, NOW).number, 7);
 });
 
 Deno.test("resolveVersion() says what there is when there is none of that name", () => {

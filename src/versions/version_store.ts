@@ -46,6 +46,7 @@ import { expired, type Retention } from "./retention.ts";
 import { VERSIONS_MIGRATIONS } from "./schema.ts";
 import { scrub, type ScrubEvent } from "./scrub.ts";
 import {
+  PARTIAL,
   type RecordOptions,
   type Snapshot,
   type SnapshotDetails,
@@ -170,7 +171,11 @@ export class VersionStore implements Disposable {
       const snapshots: number[] = [];
       for (const { id } of this.snapshots.trees()) {
         const all = this.snapshots.list(id);
-        const aging = all.map((snapshot, i) => ({ ...snapshot, until: all[i + 1]?.time }));
+        const aging = all.map((snapshot, i) => ({
+          ...snapshot,
+          until: all[i + 1]?.time,
+          partial: snapshot.reason === PARTIAL,
+        }));
         for (const { number } of expired(aging, retention, now)) {
           this.snapshots.drop(number);
           snapshots.push(number);
