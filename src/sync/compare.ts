@@ -96,7 +96,7 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
       if (held.kind === "directory") inTheWay.push(seen);
       else makeRoom(seen);
     } else if (known.some(mayPass)) {
-      result.undecided++;
+      if (held !== undefined || !bringsAll(known, seen.path)) result.undecided++;
     } else if (known.length === 0) {
       actions.push(...toEqual(seen, held).map((action) => ({ action, fresh: held === undefined })));
     }
@@ -127,6 +127,12 @@ export function toEqual(seen: Entry, held: Entry | undefined): Action[] {
 /** Whether an action takes away what stands at `path`, or brings something else there. */
 function displaces(action: Action, path: TreePath): boolean {
   return !isPut(action) && pathsOf(action).some((other) => isWithin(path, other));
+}
+
+/** Whether queued actions bring what lacks at `path`, and do nothing else that could matter there. */
+function bringsAll(queued: readonly QueuedAction[], path: TreePath): boolean {
+  return queued.every(({ action }) => isPut(action)) &&
+    queued.some(({ action, error }) => isPut(action) && action.path === path && !error?.permanent);
 }
 
 /** Whether a removal failed for what the receiver did not know then: by now it has looked, and tells of it. */
