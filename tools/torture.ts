@@ -1,18 +1,19 @@
 /**
  * Attacks the program for as long as it is told to: `deno task torture <seconds> [names]`. Each attack of
- * `tests/torture` gets that time; with no names all of them, one after the other. Exits with 1 when
- * anything went wrong.
+ * `tests/torture` gets that time; with no names all of them, one after the other. `--seed N` goes the way of
+ * an earlier run, as far as the machine allows. Exits with 1 when anything went wrong.
  *
  * @module
  */
 // deno-lint-ignore-file no-console -- a tool of the command line
 import type { Attack, Figures } from "../tests/torture/attack.ts";
+import kills from "../tests/torture/kills.ts";
 import requests from "../tests/torture/requests.ts";
 import sockets from "../tests/torture/sockets.ts";
 import swaps from "../tests/torture/swaps.ts";
 
 /** All attacks by name. */
-export const ATTACKS: Record<string, Attack> = { swaps, requests, sockets };
+export const ATTACKS: Record<string, Attack> = { swaps, requests, sockets, kills };
 
 /** What came of an attack, in one line and one for each fault. */
 export function textOf(name: string, seconds: number, { runs, faults, measured }: Figures): string {
@@ -26,11 +27,14 @@ export async function attackFor(attack: Attack, seconds: number, seed: number): 
   return await attack.run({ signal: AbortSignal.timeout(1_000 * seconds), seed });
 }
 
-async function main([time, ...names]: string[]): Promise<number> {
+async function main(args: string[]): Promise<number> {
+  const at = args.indexOf("--seed");
+  const [, given] = at < 0 ? [] : args.splice(at, 2);
+  const [time, ...names] = args;
   const seconds = Number(time);
   const unknown = names.filter((name) => !Object.hasOwn(ATTACKS, name));
   if (!(seconds > 0) || unknown.length > 0) {
-    console.error("deno task torture <seconds> [names]; the names are:");
+    console.error("deno task torture <seconds> [names] [--seed N]; the names are:");
     for (const [name, { summary }] of Object.entries(ATTACKS)) {
       console.error(`  ${name.padEnd(10)} ${summary}`);
     }
@@ -43,7 +47,7 @@ async function main([time, ...names]: string[]): Promise<number> {
       console.log(`${name}: skipped, ${why}`);
       continue;
     }
-    const seed = Math.floor(Math.random() * 2 ** 31);
+    const seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
     console.log(`${name}: ${seconds} s from seed ${seed} …`);
     const figures = await attackFor(ATTACKS[name], seconds, seed);
     console.log(textOf(name, seconds, figures));

@@ -9,9 +9,10 @@ import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { entryPairs } from "../core/entry_pairs.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
-import { isWithin, parentOf, type TreePath } from "../core/path.ts";
+import { childOf, isWithin, parentOf, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
-import { type Anchor, removeEmptyTemp, type TempFile, type TreeRoot } from "../files/tree_root.ts";
+import { LOCK_FILE } from "../database/lock.ts";
+import { type Anchor, cleanTemp, removeEmptyTemp, type TempFile, type TreeRoot } from "../files/tree_root.ts";
 import { Durability } from "../transport/durability.ts";
 import { toEqual } from "./compare.ts";
 import type { ReadEntry } from "./read_tree.ts";
@@ -88,6 +89,7 @@ export async function restoreTree(
   options: RestoreOptions,
 ): Promise<void> {
   const { signal } = options;
+  removeLeftovers(root);
   const work = new Restore(root, plan, options);
   try {
     for (const step of stepsOf(plan)) {
@@ -98,6 +100,13 @@ export async function restoreTree(
   } finally {
     removeEmptyTemp(root);
   }
+}
+
+/** Removes what a restore that was killed left half-written. Whoever serves the directory does that at the next start. */
+function removeLeftovers(root: TreeRoot): void {
+  using anchor = root.anchor();
+  const isServed = anchor.lstat(childOf(STATE_DIRECTORY as TreePath, LOCK_FILE)) !== undefined;
+  if (!isServed) cleanTemp(root);
 }
 
 /** Neighbours that can be done together: files and links in groups, everything else one by one. */

@@ -216,3 +216,13 @@ Deno.test("restoreTree() ends when it is told to, with nothing half-way", async 
   }
   assertEquals(scene.left, []);
 });
+
+Deno.test("restoreTree() removes what one that was killed left, but not what a server is writing", async () => {
+  using scene = new Scene();
+  makeTree(scene.path, { ".filesync": { tmp: { half: "wri" } } });
+  await scene.restore(scene.wanted("a 1"));
+  assertEquals([await treeText(scene.path), scene.left], ['a "1"', []]);
+  makeTree(scene.path, { ".filesync": { lock: "", tmp: { half: "wri" } } });
+  await scene.restore(scene.wanted("a 2"));
+  assertEquals([await treeText(scene.path), scene.left], ['a "2"', ["half"]]);
+});

@@ -29,6 +29,8 @@ export interface Attack {
   summary: string;
   /** Why it cannot run here, if it cannot. */
   unable?: () => string | undefined;
+  /** A moment is enough for more runs than this. @default {10} */
+  leastRuns?: number;
   run(job: AttackJob): Promise<Figures>;
 }
 
