@@ -4,12 +4,12 @@
  *
  * @module
  */
-import type { Action, PutAction } from "../core/action.ts";
+import { type Action, actionFor, type DirectoryAction, type PutAction } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { entryPairs } from "../core/entry_pairs.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
-import { childOf, isWithin, parentOf, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import { childOf, comesBefore, isWithin, parentOf, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
 import { LOCK_FILE } from "../database/lock.ts";
 import { type Anchor, cleanTemp, removeEmptyTemp, type TempFile, type TreeRoot } from "../files/tree_root.ts";
@@ -131,7 +131,7 @@ class Restore {
   readonly #durability: Durability;
   readonly #seen: ReadonlyMap<TreePath, ReadEntry>;
   readonly #together: boolean;
-  readonly #directories: Action[] = [];
+  readonly #directories: DirectoryAction[] = [];
   readonly #touched = new Set<TreePath>();
   readonly #progress: RestoreProgress;
 
@@ -177,8 +177,14 @@ class Restore {
   /** Sets times and modes of directories, which what was put into them changed, and makes all names durable. */
   async finish(): Promise<void> {
     using anchor = this.#root.anchor();
-    for (const action of this.#directories.reverse()) {
-      if (action.type !== "directory") continue;
+    const planned = new Set(this.#directories.map(({ path }) => path));
+    for (const { entry } of this.#seen.values()) {
+      // It was as it shall be, but for what was put into it or taken out of it.
+      if (entry.kind === "directory" && this.#touched.has(entry.path) && !planned.has(entry.path)) {
+        this.#directories.push(actionFor(entry) as DirectoryAction);
+      }
+    }
+    for (const action of this.#directories.sort((a, b) => comesBefore(a.path, b.path) ? 1 : -1)) {
       await this.#attempt(action, () => anchor.setAttributes(action.path, action));
     }
     if (this.#together) return await this.#durability.syncAll();

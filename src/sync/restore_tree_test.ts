@@ -1,7 +1,7 @@
 import { existsSync } from "@std/fs";
 import { assertEquals, assertRejects } from "@std/assert";
 import { TempDirectory } from "../../tests/support/temp.ts";
-import { file, link, makeTree, treeText } from "../../tests/support/trees.ts";
+import { directory, file, link, makeTree, treeText } from "../../tests/support/trees.ts";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { DescribePool } from "../chunking/describe_pool.ts";
 import type { Action } from "../core/action.ts";
@@ -156,6 +156,21 @@ Deno.test("restoreTree() changes kinds, and sets times and modes after all is in
   await scene.restore(wanted, { deleteExtra: true });
   assertEquals(scene.problems, []);
   assertEquals(await treeText(scene.path), 'd "was"\nf/\nf/in "1"\nl/\nm -> d');
+  assertEquals((await scene.seen()).map(({ entry }) => entry), wanted);
+});
+
+Deno.test("restoreTree() leaves the time of a directory in which only content differed", async () => {
+  using scene = new Scene();
+  makeTree(scene.path, {
+    d: directory({ e: directory({ f: "edited in place", extra: "1" }, { mtime: MTIME }), g: "1" }, {
+      mtime: MTIME,
+      mode: 0o700,
+    }),
+  });
+  const wanted = scene.wanted("d/", "d/e/", "d/e/f 1", "d/g 2").map((entry) =>
+    entry.path === "d" ? { ...entry, mode: 0o700 } as Entry : entry
+  );
+  await scene.restore(wanted, { deleteExtra: true });
   assertEquals((await scene.seen()).map(({ entry }) => entry), wanted);
 });
 

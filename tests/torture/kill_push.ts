@@ -91,7 +91,8 @@ class Sides implements AsyncDisposable {
       const args = ["serve", this.#destination, "--listen", address, ...(keep ? ["--keep", "3"] : [])];
       this.#start("server", args);
     }
-    this.#start("watch", ["watch", this.source, "--to", to, "--state", this.#state]);
+    // A storm on a small tree looks like an accident.
+    this.#start("watch", ["watch", this.source, "--to", to, "--state", this.#state, "--allow-mass-delete"]);
   }
 
   /** Kills those of `victims` that run; gives how many that were. */
