@@ -8,6 +8,7 @@
 import { X509Certificate } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
+import { replaceFile } from "../files/replace_file.ts";
 import {
   bitString,
   boolean,
@@ -58,7 +59,7 @@ export async function readOrMakeCertificate(
   const known = readIfThere(certPath);
   if (known !== undefined && await fits(known, key, keyPath, hosts, clock.now())) return { cert: known, key };
   const cert = await makeCertificate(await importKeys(key, keyPath), hosts, clock.now());
-  write(certPath, cert, 0o600);
+  write(certPath, cert);
   return { cert, key };
 }
 
@@ -153,7 +154,7 @@ function names(certificate: X509Certificate, host: string): boolean {
 async function makeKey(path: string): Promise<string> {
   const { privateKey } = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const key = pem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey)));
-  write(path, key, 0o600, true);
+  write(path, key);
   return key;
 }
 
@@ -199,9 +200,10 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-function write(path: string, text: string, mode: number, createNew = false): void {
+function write(path: string, text: string): void {
   try {
-    Deno.writeTextFileSync(path, text, { mode, createNew });
+    // Clients have the key's pin: it must not go with the power.
+    replaceFile(path, text, 0o600);
   } catch (error) {
     throw toFilesyncError(`write "${path}"`, error);
   }

@@ -2,6 +2,7 @@
 import { encodeBase64Url } from "@std/encoding";
 import type { Clock } from "../core/clock.ts";
 import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
+import { replaceFile } from "../files/replace_file.ts";
 
 /** Bytes of randomness in a token. */
 const TOKEN_BYTES = 24;
@@ -28,7 +29,8 @@ export function readOrMakeToken(path: string): Token {
   }
   const value = encodeBase64Url(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES)));
   try {
-    Deno.writeTextFileSync(path, `${value}\n`, { createNew: true, mode: 0o600 });
+    // A token that was told must not go with the power, nor an empty file stay for it.
+    replaceFile(path, `${value}\n`, 0o600);
   } catch (error) {
     throw toFilesyncError(`write the token to "${path}"`, error);
   }

@@ -2,6 +2,7 @@
 import { ensureDirSync } from "@std/fs";
 import { dirname } from "@std/path";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { replaceFile } from "../files/replace_file.ts";
 import type { Installation, Removal, RunCommand, ServiceFile, Words } from "./manager.ts";
 
 /** What was done. */
@@ -108,13 +109,10 @@ export function textOf(path: string): string | undefined {
   }
 }
 
-/** Writes a file whole: a service manager may read it at any moment, and nobody may read a token meanwhile. */
+/** A service manager may read it at any moment, and nobody may read a token meanwhile. */
 function replace({ path, text, mode = 0o644 }: ServiceFile): void {
   ensureDirSync(dirname(path));
-  const scratch = `${path}.new`;
-  Deno.writeTextFileSync(scratch, text, { mode });
-  if (Deno.build.os !== "windows") Deno.chmodSync(scratch, mode);
-  Deno.renameSync(scratch, path);
+  replaceFile(path, text, mode);
 }
 
 function attempt(operation: string, act: () => void): void {
