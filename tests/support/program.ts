@@ -89,7 +89,14 @@ export class Program implements AsyncDisposable {
 
   /** Everything `--json` has printed so far; lines that are not JSON objects are left out. */
   get json(): JsonLine[] {
-    return this.#lines.flatMap(({ text, from }) => from === "stdout" ? parseLine(text) ?? [] : []);
+    return this.jsonSince(0);
+  }
+
+  /** What `--json` has printed since a {@linkcode mark}. */
+  jsonSince(mark: number): JsonLine[] {
+    return this.#lines.slice(mark).flatMap(({ text, from }) =>
+      from === "stdout" ? parseLine(text) ?? [] : []
+    );
   }
 
   /** How many lines there are: give it to {@linkcode line} or {@linkcode event} as `from`. */
