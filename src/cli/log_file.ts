@@ -18,7 +18,7 @@ import {
 } from "@logtape/logtape";
 import { ensureDirSync } from "@std/fs";
 import { dirname, resolve } from "@std/path";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, steadyClock } from "../core/clock.ts";
 import { toFilesyncError } from "../core/errors.ts";
 import { visible } from "./quote.ts";
 import type { Printer, ProgressReport, Report } from "./report.ts";
@@ -76,6 +76,8 @@ const formatLine = getTextFormatter({
 class LogFile implements LogSink {
   readonly #path: string;
   readonly #clock: Clock;
+  /** For what is waited for. */
+  readonly #steady: Clock;
   readonly #level: LogLevel;
   readonly #sinkOptions: { maxSize: number; maxFiles: number };
   readonly #closing = new AbortController();
@@ -89,6 +91,7 @@ class LogFile implements LogSink {
   constructor(path: string, { clock, level = "info", maxBytes = 10 * 1024 ** 2, keep = 5 }: LogOptions) {
     this.#path = path;
     this.#clock = clock;
+    this.#steady = steadyClock(clock);
     this.#level = level;
     this.#sinkOptions = { maxSize: maxBytes, maxFiles: keep };
     try {
@@ -102,7 +105,7 @@ class LogFile implements LogSink {
   write(level: LogLevel, message: string, properties: Record<string, unknown> = {}): void {
     if (this.#closing.signal.aborted || compareLogLevel(level, this.#level) < 0) return;
     this.#add(level, message, properties);
-    const due = this.#clock.now() - this.#flushedAt >= FLUSH_EVERY || this.#waiting.length >= GROUP;
+    const due = this.#steady.now() - this.#flushedAt >= FLUSH_EVERY || this.#waiting.length >= GROUP;
     if (due) this.#flush();
     else this.#schedule();
   }
@@ -147,7 +150,7 @@ class LogFile implements LogSink {
   }
 
   #flush(): void {
-    const now = this.#clock.now();
+    const now = this.#steady.now();
     if (this.#waiting === "") return;
     if (now < this.#retryAt) return this.#schedule();
     this.#flushedAt = now;

@@ -259,3 +259,18 @@ async function mount(directory: string): Promise<void> {
   const { success } = await new Deno.Command("mount", { args: mountArgs(directory) }).output();
   assert(success);
 }
+
+Deno.test("a log that could not be written is tried again although the clock is set back meanwhile", () =>
+  inDirectory(async (directory, clock) => {
+    const path = join(directory, "logs", "filesync.log");
+    using log = openLog(path, { clock });
+    log.write("info", "1");
+    await Deno.remove(join(directory, "logs"), { recursive: true });
+    await Deno.writeTextFile(join(directory, "logs"), "");
+    await clock.advance(1000);
+    log.write("info", "2");
+    clock.set(clock.now() - 86_400_000);
+    await Deno.remove(join(directory, "logs"));
+    await clock.advance(5000);
+    assertEquals(messages(await read(path)), ["2"]);
+  }));

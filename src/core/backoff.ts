@@ -11,13 +11,19 @@ export interface BackoffOptions {
 }
 
 /**
+ * No wait before another try is longer, milliseconds: what the other side asks for may be nonsense, and what
+ * was planned by a clock that has been set back since must not wait for that time to come again.
+ */
+export const LONGEST_DELAY_MS = 900_000;
+
+/**
  * Exponential backoff with full jitter: a delay drawn evenly from `[0, min(cap, base * 2^(attempt - 1))]`,
  * but never under a tenth of that bound, so that a try always waits.
  *
  * Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  *
  * @param attempt How many tries have failed, from 1.
- * @param retryAfter Milliseconds the other side asked for; the delay is never shorter.
+ * @param retryAfter Milliseconds the other side asked for; the delay is never shorter, but for {@linkcode LONGEST_DELAY_MS}.
  * @returns Milliseconds.
  */
 export function backoffDelay(
@@ -27,5 +33,5 @@ export function backoffDelay(
 ): number {
   const bound = Math.min(cap, base * 2 ** Math.min(attempt - 1, 30));
   const jittered = bound * (0.1 + 0.9 * random());
-  return Math.round(Math.max(jittered, retryAfter));
+  return Math.round(Math.min(Math.max(jittered, retryAfter), LONGEST_DELAY_MS));
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import fc from "fast-check";
-import { backoffDelay } from "./backoff.ts";
+import { backoffDelay, LONGEST_DELAY_MS } from "./backoff.ts";
 
 const most = () => 0.999_999_999;
 const least = () => 0;
@@ -36,4 +36,10 @@ Deno.test("backoffDelay() gives whole milliseconds within its bounds, whatever i
       assert(Number.isInteger(delay) && delay >= 0 && delay <= bounds.cap);
     },
   ));
+});
+
+Deno.test("backoffDelay() does not wait for ever, whatever was asked for", () => {
+  for (const asked of [LONGEST_DELAY_MS + 1, 1e18, Infinity]) {
+    assertEquals(backoffDelay(1, asked), LONGEST_DELAY_MS);
+  }
 });

@@ -30,3 +30,20 @@ export const systemClock: Clock = {
     });
   },
 };
+
+/**
+ * A clock that goes as `clock` does, but never back: for whoever measures how long something takes, or waits
+ * for a moment to come. Where `clock` is set back, it stands still once and goes on from there.
+ */
+export function steadyClock(clock: Clock): Clock {
+  let last = clock.now();
+  let ahead = 0;
+  return {
+    now() {
+      const now = clock.now();
+      ahead += Math.max(0, last - (now + ahead));
+      return last = now + ahead;
+    },
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  };
+}

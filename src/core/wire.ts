@@ -18,6 +18,9 @@ export const PROTOCOL = 1;
 /** Names the client's session, in requests. */
 export const SESSION_HEADER = "Filesync-Session";
 
+/** Names a request. The server repeats it with its answer, so that no answer passes for that to another request. */
+export const REQUEST_HEADER = "Filesync-Request";
+
 /** Says how long the server was at work, beside the way to it and back: `work;dur=` milliseconds. */
 export const TIMING_HEADER = "Server-Timing";
 

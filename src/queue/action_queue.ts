@@ -8,7 +8,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Action, pathsOf } from "../core/action.ts";
-import { backoffDelay, type BackoffOptions } from "../core/backoff.ts";
+import { backoffDelay, type BackoffOptions, LONGEST_DELAY_MS } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import { rangeBelow, type TreePath } from "../core/path.ts";
 import type { Problem } from "../core/problem.ts";
@@ -241,7 +241,7 @@ export class ActionQueue {
    */
   nextReadyAt(): number | undefined {
     const [first] = this.#ready({ items: 1, bytes: 0 });
-    if (first !== undefined) return first.readyAt;
+    if (first !== undefined) return Math.min(first.readyAt, this.#clock.now());
     const row = this.#sql(
       "SELECT min(ready_at) AS at FROM queue_actions WHERE tried = 1 AND failed = 0 AND ready_at > ?",
     ).get(this.#clock.now())!;
@@ -310,8 +310,9 @@ export class ActionQueue {
         isPrefix = false;
         const queued = queuedAction(row);
         const { action, tried, readyAt } = queued;
-        // What was never tried waits for no time, even if the clock was set back since.
-        if ((!tried || readyAt <= now) && !this.#claims.blocks(action) && !earlier.blocks(action)) {
+        // The clock may have been set back since: what was never tried waits for no time, all else not that long.
+        const isDue = !tried || readyAt <= now || readyAt > now + LONGEST_DELAY_MS;
+        if (isDue && !this.#claims.blocks(action) && !earlier.blocks(action)) {
           room -= row.size as number;
           if (found.length === items || (room < 0 && found.length > 0)) return found;
           found.push(queued);

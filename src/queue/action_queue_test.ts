@@ -323,3 +323,24 @@ Deno.test("ActionQueue is all there after kill -9, for a process that only looks
   ]]);
   Deno.removeSync(directory, { recursive: true });
 });
+
+Deno.test("ActionQueue.take() does not wait for a time that a clock set back since would bring in a day", async () => {
+  const { clock, queue, add } = make();
+  add(put("a"));
+  queue.retry(queue.take(all).map(({ id }) => id), { ...busy, retryAfter: 60_000 });
+  clock.set(clock.now() - 86_400_000);
+  assertEquals(queue.nextReadyAt(), clock.now());
+  const [{ id }] = queue.take(all);
+  queue.retry([id], { ...busy, retryAfter: 60_000 });
+  assertEquals([queue.take(all), queue.nextReadyAt()], [[], clock.now() + 60_000]);
+  await clock.advance(60_000);
+  assertEquals(queue.take(all).map(({ id }) => id), [id]);
+});
+
+Deno.test("ActionQueue.take() comes at once when the clock was set forward", () => {
+  const { clock, queue, add } = make();
+  add(put("a"));
+  queue.retry(queue.take(all).map(({ id }) => id), { ...busy, retryAfter: 60_000 });
+  clock.set(clock.now() + 86_400_000);
+  assertEquals(queue.take(all).length, 1);
+});

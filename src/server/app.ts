@@ -15,6 +15,7 @@ import { deltaRoutes } from "./delta_routes.ts";
 import { entryRoutes } from "./entry_routes.ts";
 import { problemResponse } from "./problem_document.ts";
 import { pullRoutes } from "./pull_routes.ts";
+import { repeatRequestName } from "./repeat_request_name.ts";
 import { securityHeaders } from "./security_headers.ts";
 import { sessionRoutes } from "./session_routes.ts";
 import { type Gauge, Metrics, METRICS_TYPE } from "./metrics.ts";
@@ -62,6 +63,7 @@ export function createApp(receiver: Receiver, options: AppOptions): Hono {
   const app = new Hono();
   app.use(metrics.middleware(options.clock, () => app.routes));
   app.use(securityHeaders());
+  app.use(repeatRequestName());
   app.get("/healthz", (c) => c.json({ status: "ok", version: options.version }));
   const guard = bearerGuard(options.guard, options.clock);
   app.get("/metrics", guard, (c) => {

@@ -7,7 +7,7 @@ import { packManifest } from "../core/chunk.ts";
 import { systemClock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { encodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
-import { PROBLEM_TYPE } from "../core/wire.ts";
+import { PROBLEM_TYPE, REQUEST_HEADER } from "../core/wire.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import { listen } from "./listen.ts";
@@ -515,4 +515,31 @@ Deno.test("createApp() stands what no client of ours would send, over a socket",
   }
   await served.assertUntouched();
   assertEquals(await treeText(served.directory), 'a "a"\nd/\nd/b "d/b"');
+});
+
+Deno.test("createApp() says with every answer to which request it belongs", async () => {
+  await using served = await serveTree();
+  await using broken = await serveTree({ inFront: failing(new Error("out of order")) });
+  const nameOf = async (
+    server: ServedTree,
+    name: string,
+    ...[method, path, init]: [string, string, RequestInit?]
+  ) => {
+    const headers = { ...init?.headers as Record<string, string>, [REQUEST_HEADER]: name };
+    const response = await server.request(method, path, { ...init, headers });
+    await response.body?.cancel();
+    return [response.status, response.headers.get(REQUEST_HEADER)];
+  };
+  assertEquals(await nameOf(served, "a-1", "GET", "/v1/tree"), [200, "a-1"]);
+  assertEquals(await nameOf(served, "a-2", "GET", "/v1/files/none"), [404, "a-2"]);
+  assertEquals(await nameOf(served, "a-3", "GET", "/nowhere"), [404, "a-3"]);
+  assertEquals(await nameOf(served, "a-4", ...json("POST", "/v1/move", "{")), [400, "a-4"]);
+  assertEquals(
+    await nameOf(served, "a-5", "GET", "/v1/tree", { headers: { authorization: "Bearer wrong" } }),
+    [401, "a-5"],
+  );
+  assertEquals(await nameOf(broken, "a-6", "GET", "/v1/entries/a"), [500, "a-6"]);
+  for (const odd of ["a b", "x".repeat(101), "<b>", ""]) {
+    assertEquals(await nameOf(served, odd, "GET", "/healthz"), [200, null], odd);
+  }
 });

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Clock } from "../core/clock.ts";
+import { type Clock, steadyClock } from "../core/clock.ts";
 import { type Connection, loadLibc, OPEN } from "../files/libc.ts";
 
 /** The connections of this process, and a way to end them. */
@@ -35,7 +35,7 @@ export interface ConnectionGuardOptions {
 interface Guest {
   /** Requests under way. */
   underWay: number;
-  /** When the last one ended, or the connection was first seen; milliseconds since the epoch. */
+  /** When the last one ended, or the connection was first seen; milliseconds of a steady clock. */
   since: number;
   /** Whether it ever had a request. */
   hasAsked: boolean;
@@ -49,7 +49,7 @@ export class ConnectionGuard {
   readonly #guests = new Map<string, Guest>();
 
   constructor(clock: Clock, connections: OpenConnections, options: ConnectionGuardOptions = {}) {
-    this.#clock = clock;
+    this.#clock = steadyClock(clock);
     this.#connections = connections;
     this.#options = {
       newcomer: 20_000,

@@ -132,3 +132,13 @@ Deno.test({
     await listener.close();
   },
 });
+
+Deno.test("ConnectionGuard ends what is idle although the clock is set back meanwhile", async () => {
+  const { clock, connections, guard } = setUp({ newcomer: 20_000 });
+  connections.add(1);
+  guard.sweep(PORT);
+  clock.set(clock.now() - 86_400_000);
+  guard.sweep(PORT);
+  await clock.advance(20_000);
+  assertEquals(guard.sweep(PORT).ended, 1);
+});

@@ -1,9 +1,10 @@
 /** A server on a socket, from the first request to an orderly end. @module */
 import type { Hono } from "hono";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, steadyClock } from "../core/clock.ts";
 import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
 import { ConnectionGuard, type ConnectionGuardOptions, systemConnections } from "./connections.ts";
 import { problemResponse } from "./problem_document.ts";
+import { nameAnswer } from "./repeat_request_name.ts";
 
 /** Settings of {@linkcode listen}. */
 export interface ListenOptions {
@@ -58,7 +59,7 @@ export function listen(
     request: Request,
     { completed, remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>,
   ): Promise<Response> => {
-    if (draining) return turnedAway();
+    if (draining) return turnedAway(request);
     underWay++;
     unsent++;
     const answered = guard?.begin(remoteAddr.hostname, remoteAddr.port);
@@ -126,10 +127,11 @@ export function listen(
     async close() {
       draining = true;
       ended.abort();
-      const start = clock.now();
-      while (underWay > 0 && clock.now() < start + DRAIN_MS) await clock.sleep(20);
-      const drained = clock.now();
-      while (unsent > 0 && clock.now() < drained + LINGER_MS) await clock.sleep(20);
+      const steady = steadyClock(clock);
+      const start = steady.now();
+      while (underWay > 0 && steady.now() < start + DRAIN_MS) await clock.sleep(20);
+      const drained = steady.now();
+      while (unsent > 0 && steady.now() < drained + LINGER_MS) await clock.sleep(20);
       // A graceful shutdown waits for what is under way, however long, and cannot be cut any more.
       if (unsent > 0) cut.abort();
       else await server.shutdown().catch(() => {});
@@ -139,8 +141,8 @@ export function listen(
   };
 }
 
-function turnedAway(): Response {
-  return problemResponse(
+function turnedAway(request: Request): Response {
+  const response = problemResponse(
     new FilesyncError({
       code: "indexing",
       operation: "answer the request",
@@ -149,6 +151,8 @@ function turnedAway(): Response {
       retryAfter: 1_000,
     }),
   );
+  nameAnswer(response, request);
+  return response;
 }
 
 function breakdown(host: string, port: number, error: unknown): FilesyncError {

@@ -81,10 +81,11 @@ Deno.test("close() lets an upload under way finish, and turns new requests away"
   // The server has begun to take the body when it answers others that came after it.
   await (await fetch(`${listener.url}/healthz`)).text();
   const closed = listener.close();
-  await late.send(`${head}Content-Length: 1\r\n\r\nx`);
+  await late.send(`${head}Filesync-Request: mine\r\nContent-Length: 1\r\n\r\nx`);
   const refused = await late.answer();
   assertMatch(refused, /^HTTP\/1\.1 503 /);
   assertMatch(refused, /retry-after: 1/i);
+  assertMatch(refused, /filesync-request: mine/i);
   await upload.send("56789");
   assertMatch(await upload.answer(), /^HTTP\/1\.1 200 /);
   await closed;

@@ -1,6 +1,6 @@
 /** Reads and checks the bodies of requests. @module */
 import type { Context, MiddlewareHandler } from "hono";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, steadyClock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { CODING, decompress } from "../transport/compression.ts";
 import type { LentMemory } from "../transport/spare_memory.ts";
@@ -111,15 +111,16 @@ export async function* bodyPieces(c: Context, clock: Clock): AsyncGenerator<Uint
   let bytes = 0;
   // One timer for all pieces: they are many.
   const late = (async function watch(): Promise<never> {
-    const began = clock.now();
+    const steady = steadyClock(clock);
+    const began = steady.now();
     for (let seen = -1, seenAt = began;;) {
-      await clock.sleep(WATCH_MS, ended.signal);
-      if (bytes > seen) [seen, seenAt] = [bytes, clock.now()];
+      await steady.sleep(WATCH_MS, ended.signal);
+      if (bytes > seen) [seen, seenAt] = [bytes, steady.now()];
       const allowed = Math.min(
         seenAt + PATIENCE_MS,
         began + PATIENCE_MS + 1_000 * bytes / SLOWEST_BYTES_PER_SECOND,
       );
-      if (clock.now() >= allowed) throw tooSlow();
+      if (steady.now() >= allowed) throw tooSlow();
     }
   })();
   // Nobody listens to it between two pieces, nor at the end.

@@ -11,7 +11,7 @@
 import { type FileContent, SMALL_FILE_BYTES } from "../chunking/describe.ts";
 import type { DescribePool } from "../chunking/describe_pool.ts";
 import { type Action, actionFor } from "../core/action.ts";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, steadyClock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
 import { isRacy } from "../core/racy.ts";
@@ -195,13 +195,15 @@ class Pass {
   #inMemory: Map<TreePath, SeenEntry[]> | undefined;
   /** Directories in `#changes`: not recorded, but not missing either. */
   readonly #announced = new Set<TreePath>();
+  readonly #steady: Clock;
   #lastTurn: number;
 
   constructor(options: InspectorOptions, restless: Map<TreePath, number>, signal?: AbortSignal) {
     this.#options = options;
     this.#restless = restless;
     this.#signal = signal;
-    this.#lastTurn = options.clock.now();
+    this.#steady = steadyClock(options.clock);
+    this.#lastTurn = this.#steady.now();
     this.#isFirst = options.state.index.isEmpty;
   }
 
@@ -226,19 +228,18 @@ class Pass {
 
   /** Looks at everything below `top`. */
   async lookInto(top: TreePath): Promise<void> {
-    const { clock } = this.#options;
     const directories = [top];
     while (directories.length > 0) {
       this.#signal?.throwIfAborted();
       // What is open stays open for a moment only: somebody may rename it.
       this.#withAnchor((anchor) => {
-        const until = clock.now() + ANCHOR_MS;
+        const until = this.#steady.now() + ANCHOR_MS;
         do directories.push(...this.#list(anchor, directories.pop()!)); while (
-          directories.length > 0 && !this.#isFull && clock.now() < until
+          directories.length > 0 && !this.#isFull && this.#steady.now() < until
         );
       });
       await this.#flushIfFull();
-      if (clock.now() - this.#lastTurn > TURN_MS) await this.#turn();
+      if (this.#steady.now() - this.#lastTurn > TURN_MS) await this.#turn();
     }
   }
 
@@ -718,7 +719,7 @@ class Pass {
 
   async #turn(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 0));
-    this.#lastTurn = this.#options.clock.now();
+    this.#lastTurn = this.#steady.now();
   }
 }
 

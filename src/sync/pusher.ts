@@ -67,6 +67,9 @@ const VERIFY_MS = 15_000;
 /** A look at everything after changes may take this part of the time at most. */
 const VERIFY_SHARE = 0.05;
 
+/** Longest wait for it, milliseconds: that a look took a day may be the clock's doing. */
+const VERIFY_CAP_MS = 3_600_000;
+
 /** A one-time push tries every action so often before it leaves it in the queue. */
 const ONCE_TRIES = 3;
 
@@ -265,7 +268,8 @@ export class Pusher implements AsyncDisposable {
   #verifyLater(signal: AbortSignal, watcher: Watcher): void {
     if (this.#verifying) return;
     this.#verifying = true;
-    this.#options.clock.sleep(Math.max(VERIFY_MS, this.#lookMs / VERIFY_SHARE), signal)
+    const delay = Math.min(Math.max(VERIFY_MS, this.#lookMs / VERIFY_SHARE), VERIFY_CAP_MS);
+    this.#options.clock.sleep(delay, signal)
       .then(() => this.#lookAtAll(signal, watcher))
       .catch((error) => {
         if (!signal.aborted) this.#warn(toFilesyncError("look at everything", error).message);

@@ -6,8 +6,8 @@
  * @module
  */
 import { type Action, isPut } from "../core/action.ts";
-import { backoffDelay } from "../core/backoff.ts";
-import type { Clock } from "../core/clock.ts";
+import { backoffDelay, LONGEST_DELAY_MS } from "../core/backoff.ts";
+import { type Clock, steadyClock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { sameEntry } from "../core/entry.ts";
 import { entryPairs } from "../core/entry_pairs.ts";
@@ -85,6 +85,8 @@ export class Sender {
     bytes: 0,
     sentBytes: 0,
   };
+  /** For what is waited for; the queue, which outlives us, goes by the system's clock. */
+  readonly #steady: Clock;
   readonly #supply: ContentSupply;
   readonly #underWay = new Set<Promise<void>>();
   /** What the receiver said of itself; `undefined` while there is no connection. */
@@ -115,6 +117,7 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options;
+    this.#steady = steadyClock(options.clock);
     this.#supply = new ContentSupply({
       receiver: options.receiver,
       root: options.root,
@@ -224,7 +227,7 @@ export class Sender {
   }
 
   #mustCompare(): boolean {
-    return this.#stale && this.#options.clock.now() >= this.#compareAt;
+    return this.#stale && this.#steady.now() >= this.#compareAt;
   }
 
   /** Waits for an answer, a new action, or the next try. */
@@ -236,10 +239,11 @@ export class Sender {
     if (this.#underWay.size < LANES) {
       waits.push(changed);
       // A comparison that is due waits for what is under way, and everything else for the comparison.
-      const next = this.#mustCompare()
-        ? Infinity
-        : Math.min(queue.nextReadyAt() ?? Infinity, this.#stale ? this.#compareAt : Infinity);
-      if (next < Infinity) waits.push(clock.sleep(Math.max(1, next - clock.now()), either));
+      const ms = this.#mustCompare() ? Infinity : Math.min(
+        (queue.nextReadyAt() ?? Infinity) - clock.now(),
+        this.#stale ? this.#compareAt - this.#steady.now() : Infinity,
+      );
+      if (ms < Infinity) waits.push(clock.sleep(Math.max(1, ms), either));
     }
     waits.push(
       new Promise((resolve) =>
@@ -279,18 +283,18 @@ export class Sender {
         if (signal.aborted) return;
         const failure = toFilesyncError("reach the receiver", error);
         if (failure.permanent) throw failure;
-        const now = clock.now();
+        const now = this.#steady.now();
         const isIndexing = failure.code === "indexing";
         unreachableSince = isIndexing ? undefined : unreachableSince ?? now;
         if (unreachableSince !== undefined && now - unreachableSince >= giveUpAfter) throw failure;
         const delay = isIndexing
-          ? failure.retryAfter ?? 1_000
+          ? Math.min(failure.retryAfter ?? 1_000, LONGEST_DELAY_MS)
           : backoffDelay(attempt, failure.retryAfter, { random });
         onEvent({
           type: "connection",
           state: isIndexing ? "indexing" : "offline",
           detail: failure.reason,
-          retryAt: now + delay,
+          retryAt: clock.now() + delay,
         });
         this.#met.resolve();
         await clock.sleep(delay, signal).catch(() => {});
@@ -314,7 +318,7 @@ export class Sender {
 
   /** Asks the receiver for its whole tree, and queues whatever is not equal. */
   async #compare(): Promise<void> {
-    const { receiver, state, clock, looking, deleteExtra } = this.#options;
+    const { receiver, state, looking, deleteExtra } = this.#options;
     try {
       await looking.run(async () => {
         const info = await receiver.open();
@@ -324,7 +328,7 @@ export class Sender {
         this.#sequence = new SequenceTracker(info.sequence);
         this.#stale = undecided > 0;
         this.#comparisons = queued + undecided > 0 ? this.#comparisons + 1 : 0;
-        this.#compareAt = clock.now() + Math.min(COMPARE_CAP_MS, 1_000 * 2 ** this.#comparisons);
+        this.#compareAt = this.#steady.now() + Math.min(COMPARE_CAP_MS, 1_000 * 2 ** this.#comparisons);
         state.index.transaction(() => {
           state.index.setMeta("receiver_id", info.indexId);
           this.#rememberSequence();

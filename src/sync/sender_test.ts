@@ -973,3 +973,33 @@ Deno.test("run() sends a file as it is when what it was made of is gone at the r
   assertEquals(scene.sender.totals.sentBytes, 20_000);
   await assertSameTree(scene.source, scene.destination);
 });
+
+const DAY = 86_400_000;
+
+for (const jump of [-DAY, DAY]) {
+  const way = jump < 0 ? "back" : "forward";
+  Deno.test(`run() goes on with what failed although the clock is set ${way} by a day`, async () => {
+    await using scene = await Scene.of(TREE);
+    scene.failing(failTimes("apply", 3, failure("io")));
+    scene.start();
+    await scene.until(() => scene.eventsOf("problem").length > 0);
+    scene.clock.set(scene.clock.now() + jump);
+    const started = scene.clock.now();
+    await scene.idle();
+    await assertSameTree(scene.source, scene.destination);
+    assert(scene.clock.now() - started < 60_000);
+  });
+
+  Deno.test(`run() gives a receiver up in its time although the clock is set ${way} by a day`, async () => {
+    await using scene = await Scene.of(TREE);
+    scene.failing(failTimes("open", Infinity, failure("unreachable")));
+    scene.start({ giveUpAfter: 10_000 });
+    await scene.until(() => scene.eventsOf("connection").length === 1);
+    scene.clock.set(scene.clock.now() + jump);
+    let failed = false;
+    scene.running.catch(() => failed = true);
+    const started = scene.clock.now();
+    await scene.until(() => failed, 500);
+    assert(scene.clock.now() - started < 60_000);
+  });
+}

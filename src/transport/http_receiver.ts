@@ -4,11 +4,13 @@ import * as v from "valibot";
 import { packRanges } from "../chunking/byte_range.ts";
 import { type Chunk, type ChunkRun, type Manifest, packManifest, unpackManifest } from "../core/chunk.ts";
 import type { Entry } from "../core/entry.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { decodeFrames, encodeFrames, type Frame, FRAMES_TYPE } from "../core/frames.ts";
 import type { Digest } from "../core/digest.ts";
 import type { TreePath } from "../core/path.ts";
 import { errorOf, type Problem } from "../core/problem.ts";
+import { parseRetryAfter } from "../core/retry_after.ts";
 import {
   entrySchema,
   fromRanges,
@@ -18,6 +20,7 @@ import {
   PROBLEM_TYPE,
   PROTOCOL,
   refreshLineSchema,
+  REQUEST_HEADER,
   SESSION_HEADER,
   TIMING_HEADER,
   welcomeSchema,
@@ -79,6 +82,8 @@ export interface HttpReceiverOptions {
   onSent?: (bytes: number) => void;
   /** Ends requests under way. */
   signal?: AbortSignal;
+  /** Tells how far off the date in a `Retry-After` is, when the answer has none of its own. @default {systemClock} */
+  clock?: Clock;
   /** Least time that an answer is waited for, milliseconds. @default {60_000} */
   timeout?: number;
 }
@@ -91,6 +96,9 @@ export class HttpReceiver implements Receiver {
   readonly #link = new LinkSpeed();
   readonly #memory = new SpareMemory();
   #session = "";
+  /** Begins the names of all requests: nobody else's begin so. */
+  readonly #name = crypto.randomUUID();
+  #requests = 0;
 
   /** @param base The server's address, such as `http://127.0.0.1:7433`. */
   constructor(base: string | URL, options: HttpReceiverOptions = {}) {
@@ -383,6 +391,7 @@ export class HttpReceiver implements Receiver {
       : undefined;
     const body = packed ?? plain;
     const size = body?.length ?? 0;
+    const request = `${this.#name}-${++this.#requests}`;
     const began = performance.now();
     const timeout = AbortSignal.timeout(this.#timeout + 1_000 * size / SLOWEST_BYTES_PER_SECOND);
     const late = new AbortController();
@@ -408,6 +417,7 @@ export class HttpReceiver implements Receiver {
             ...(accept === undefined ? {} : { accept }),
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
             ...(this.#session === "" ? {} : { [SESSION_HEADER]: this.#session }),
+            [REQUEST_HEADER]: request,
           },
         }),
       );
@@ -420,17 +430,34 @@ export class HttpReceiver implements Receiver {
     }
     onSent?.(size);
     this.#link.learn(size, performance.now() - began - workTimeOf(response));
-    if (response.ok) return response;
-    throw await this.#failure(response);
+    const answered = response.headers.get(REQUEST_HEADER);
+    if (!response.ok && (answered === null || answered === request)) {
+      throw await this.#failure(response, answered !== null);
+    }
+    if (answered === request) return response;
+    await response.body?.cancel();
+    throw answered === null ? this.#stranger(response) : this.#mixedUp();
   }
 
-  async #failure(response: Response): Promise<FilesyncError> {
+  /** What came back was the answer to another request: it says nothing of this one. */
+  #mixedUp(): FilesyncError {
+    return new FilesyncError({
+      code: "unreachable",
+      operation: `talk to ${this.#base.origin}`,
+      reason: "it gave the answer to another request",
+      hint: "It is tried again; if it goes on, look at the proxy or cache between here and the server",
+    });
+  }
+
+  /** @param isOurs Whether it is the server's answer to our request; else it comes from something on the way. */
+  async #failure(response: Response, isOurs: boolean): Promise<FilesyncError> {
+    const retryAfter = this.#retryAfterOf(response);
     const text = await response.text().catch(() => "");
-    if (response.headers.get("content-type")?.startsWith(PROBLEM_TYPE)) {
+    if (isOurs && response.headers.get("content-type")?.startsWith(PROBLEM_TYPE)) {
       try {
         const answer: Problem & { detail: string } = JSON.parse(text);
         v.assert(problemAnswer, answer);
-        return errorOf({ ...answer, message: answer.detail, retryAfter: retryAfterOf(response) });
+        return errorOf({ ...answer, message: answer.detail, retryAfter });
       } catch {
         // Told below.
       }
@@ -445,8 +472,16 @@ export class HttpReceiver implements Receiver {
       reason: `it answered ${response.status} ${response.statusText}`.trim(),
       hint: response.status >= 500 ? undefined : "Check that the address is that of a filesync server",
       permanent,
-      retryAfter: retryAfterOf(response),
+      retryAfter,
     });
+  }
+
+  /** Milliseconds that the other side asks to wait, by its own clock when it tells it. */
+  #retryAfterOf({ headers }: Response): number | undefined {
+    const given = headers.get("retry-after");
+    if (given === null) return undefined;
+    const date = Date.parse(headers.get("date") ?? "");
+    return parseRetryAfter(given, Number.isNaN(date) ? (this.#options.clock ?? systemClock).now() : date);
   }
 }
 
@@ -479,12 +514,6 @@ function framed(method: string, frames: Frame[], lend?: LentMemory["take"]): Req
 
 function json(method: string, body: unknown): RequestOptions {
   return { method, body: JSON.stringify(body), type: "application/json" };
-}
-
-/** Milliseconds of a `Retry-After` header in seconds; the other form, a date, is not used by servers of ours. */
-function retryAfterOf(response: Response): number | undefined {
-  const seconds = Number(response.headers.get("retry-after") ?? NaN);
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : undefined;
 }
 
 /** Milliseconds that the server was at work, as it says. */

@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { randomBytes } from "../../tests/support/bytes.ts";
+import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { openKeeping, openSubject, serveTree, TOKEN } from "../../tests/support/subjects.ts";
 import { systemClock } from "../core/clock.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
 import { encodeFrames, FRAMES_TYPE } from "../core/frames.ts";
 import { parsePath } from "../core/path.ts";
-import { LINES_TYPE, PROBLEM_TYPE } from "../core/wire.ts";
+import { LINES_TYPE, PROBLEM_TYPE, REQUEST_HEADER } from "../core/wire.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import { createApp } from "../server/app.ts";
 import { HttpReceiver, type HttpReceiverOptions } from "./http_receiver.ts";
@@ -25,7 +26,15 @@ function overHttp(local: LocalReceiver): HttpReceiver {
 
 /** A client of a server that answers every request with `answer`. */
 function clientOf(answer: (request: Request) => Response | Promise<Response>, options?: HttpReceiverOptions) {
-  return new HttpReceiver("http://server.test", { ...options, fetch: answer });
+  const fetch = async (request: Request) => named(request, await answer(request));
+  return new HttpReceiver("http://server.test", { ...options, fetch });
+}
+
+/** `response` as the answer to `request`. */
+function named(request: Request, response: Response): Response {
+  const copy = new Response(response.body, response);
+  copy.headers.set(REQUEST_HEADER, request.headers.get(REQUEST_HEADER)!);
+  return copy;
 }
 
 function json(value: unknown, init?: ResponseInit): Response {
@@ -246,7 +255,7 @@ Deno.test("HttpReceiver talks to a server that stands below a path", async () =>
   const receiver = new HttpReceiver("http://proxy.test/some/where", {
     fetch(request) {
       seen.push(request.url);
-      return json({ entry: null });
+      return named(request, json({ entry: null }));
     },
   });
   await receiver.entry(parsePath("a b/ü"));
@@ -339,7 +348,7 @@ Deno.test("tree() and read() may take longer than a request, as long as somethin
       }
       yield new TextEncoder().encode("\n");
     };
-    return new Response(ReadableStream.from(pieces()), { headers: { "content-type": type } });
+    return named(request, new Response(ReadableStream.from(pieces()), { headers: { "content-type": type } }));
   });
   const receiver = new HttpReceiver(slow.url, { timeout: 1_000 });
   assertEquals((await Array.fromAsync(receiver.tree())).length, 12);
@@ -374,4 +383,75 @@ Deno.test("HttpReceiver puts what a client sends through a socket too", async ()
     (await failureOf(() => new HttpReceiver(server.url, { token: "x" }).open())).code,
     "unauthorized",
   );
+});
+
+/** Two clients' requests to one server, whose answers are swapped on the way. */
+async function swapped(
+  answer: (request: Request) => Promise<Response> | Response,
+  ask: (receiver: Receiver, at: number) => Promise<unknown>,
+): Promise<PromiseSettledResult<unknown>[]> {
+  const answers = [Promise.withResolvers<Response>(), Promise.withResolvers<Response>()];
+  let requests = 0;
+  const receiver = new HttpReceiver("http://server.test", {
+    token: TOKEN,
+    async fetch(request) {
+      const at = requests++;
+      answers[at].resolve(await answer(request));
+      return await answers[1 - at].promise;
+    },
+  });
+  return await Promise.allSettled([ask(receiver, 0), ask(receiver, 1)]);
+}
+
+Deno.test("HttpReceiver never takes the answer to another request for its own", async () => {
+  await using served = await serveTree();
+  const outcomes = await swapped(
+    (request) => served.app.fetch(request),
+    (receiver, at) =>
+      receiver.apply({
+        key: `batch number ${at}`,
+        actions: [{ type: "directory", path: parsePath(`d${at}`), mtime: 0, mode: 0o755 }],
+        contents: new Map(),
+      }),
+  );
+  for (const outcome of outcomes) {
+    assert(outcome.status === "rejected");
+    const { code, permanent, message } = outcome.reason as FilesyncError;
+    assertEquals([code, permanent], ["unreachable", false]);
+    assertMatch(message, /^Cannot talk to http:\/\/server\.test: it gave the answer to another request$/);
+  }
+});
+
+Deno.test("HttpReceiver does not believe what another request was refused for", async () => {
+  const refused = (request: Request) =>
+    named(
+      request,
+      json({ code: "bad-path", detail: "Cannot use this: no", permanent: true }, {
+        status: 400,
+        headers: { "content-type": PROBLEM_TYPE },
+      }),
+    );
+  for (const outcome of await swapped(refused, (receiver) => receiver.open())) {
+    assert(outcome.status === "rejected");
+    assertEquals([outcome.reason.code, outcome.reason.permanent], ["unreachable", false]);
+  }
+});
+
+Deno.test("HttpReceiver takes an answer that names no request for a stranger's", async () => {
+  const receiver = new HttpReceiver("http://server.test", { fetch: () => json({ entry: null }) });
+  const { code, permanent, message } = await failureOf(() => receiver.entry(parsePath("a")));
+  assertEquals([code, permanent], ["unreachable", false]);
+  assertMatch(message, /what answers there is not a filesync server/);
+});
+
+Deno.test("HttpReceiver waits until the date that it is given, by the clock that gives it", async () => {
+  const until = "Sun, 01 Mar 2026 12:00:30 GMT";
+  const waitFor = async (headers: Record<string, string>) => {
+    const clock = new FakeClock(Date.UTC(2026, 2, 1, 12));
+    const busy = () => new Response("busy", { status: 503, headers: { "retry-after": until, ...headers } });
+    return (await failureOf(() => clientOf(busy, { clock }).open())).retryAfter;
+  };
+  assertEquals(await waitFor({}), 30_000);
+  // The server's clock is a day behind.
+  assertEquals(await waitFor({ date: "Sun, 01 Mar 2026 12:00:20 GMT" }), 10_000);
 });

@@ -1,5 +1,5 @@
 /** A receiver that is not sent more than so many bytes a second. @module */
-import type { Clock } from "../core/clock.ts";
+import { type Clock, steadyClock } from "../core/clock.ts";
 import type { Receiver } from "./receiver.ts";
 
 /**
@@ -12,13 +12,15 @@ export function throttledReceiver(
   clock: Clock,
   signal: AbortSignal,
 ): Receiver {
+  const steady = steadyClock(clock);
   let freeAt = 0;
 
   /** Waits until `bytes` may go. */
   async function pay(bytes: number): Promise<void> {
-    const start = Math.max(freeAt, clock.now());
+    const now = steady.now();
+    const start = Math.max(freeAt, now);
     freeAt = start + 1_000 * bytes / bytesPerSecond;
-    if (start > clock.now()) await clock.sleep(start - clock.now(), signal);
+    if (start > now) await steady.sleep(start - now, signal);
   }
 
   return {

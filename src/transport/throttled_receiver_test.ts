@@ -74,3 +74,15 @@ Deno.test("throttledReceiver() stops waiting when it is told to end", async () =
   await assertRejects(() => waiting, Error, "the end");
   assertEquals(calls.length, 1);
 });
+
+Deno.test("throttledReceiver() does not wait for a clock that was set back", async () => {
+  const clock = new FakeClock();
+  const { calls, receiver } = notes(clock);
+  const throttled = throttledReceiver(receiver, 1_000, clock, new AbortController().signal);
+  await throttled.stage(chunks(5_000));
+  clock.set(clock.now() - 86_400_000);
+  const second = throttled.stage(chunks(1));
+  await clock.advance(5_000);
+  await second;
+  assertEquals(calls.length, 2);
+});

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Clock } from "../core/clock.ts";
+import { type Clock, steadyClock } from "../core/clock.ts";
 import { toFilesyncError } from "../core/errors.ts";
 import { nameOf, parentOf, parsePath, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { problemOf } from "../core/problem.ts";
@@ -78,7 +78,6 @@ export class Watcher implements AsyncDisposable {
   /** @param root The directory to watch. It need not exist yet. */
   constructor(root: string, options: WatcherOptions) {
     const {
-      clock,
       stateDirectory,
       ignores = () => false,
       canaryMs = 10_000,
@@ -91,6 +90,7 @@ export class Watcher implements AsyncDisposable {
       openFeed = openWorkerFeed,
       ...settling
     } = options;
+    const clock = steadyClock(options.clock);
     this.#root = root;
     this.#clock = clock;
     this.#ignores = ignores;

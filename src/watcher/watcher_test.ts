@@ -568,3 +568,16 @@ Deno.test("events() ends when its signal aborts, and when the watcher is dispose
   await stage.watcher.ready;
   assertEquals(stage.clock.sleepers, 0);
 });
+
+for (const jump of [-86_400_000, 86_400_000]) {
+  const way = jump < 0 ? "back" : "forward";
+  Deno.test(`events() tells of a file that is settling while the clock is set ${way} by a day`, async () => {
+    await using stage = staged();
+    stage.feeds.ready();
+    Deno.writeTextFileSync(`${stage.root}/a`, "a");
+    stage.feeds.say({ type: "paths", paths: ["a"] });
+    stage.clock.set(stage.clock.now() + jump);
+    await stage.clock.advance(1_000);
+    await stage.heard.told("a");
+  });
+}

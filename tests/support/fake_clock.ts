@@ -31,6 +31,12 @@ export class FakeClock implements Clock {
     return this.#sleepers.length;
   }
 
+  /** Sets the clock, as somebody does by hand: who sleeps, sleeps as long as before. */
+  set(now: number): void {
+    for (const sleeper of this.#sleepers) sleeper.at += now - this.#now;
+    this.#now = now;
+  }
+
   /** Lets `ms` milliseconds pass, waking every sleeper in its turn. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
