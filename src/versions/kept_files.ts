@@ -166,9 +166,9 @@ export class KeptFiles {
     return (rows as unknown as KeptRow[]).map(toKeptFile);
   }
 
-  /** What stood at a path, oldest first. */
+  /** What stood at a path, in the order in which it went: clocks may have been set meanwhile. */
   versionsOf(path: TreePath): KeptFile[] {
-    const rows = this.#statements.sql(`${SELECT} WHERE path = ? AND NOT unsure ORDER BY kept_at, kept.id`)
+    const rows = this.#statements.sql(`${SELECT} WHERE path = ? AND NOT unsure ORDER BY kept.id`)
       .all(path);
     return (rows as unknown as KeptRow[]).map(toKeptFile);
   }
@@ -203,7 +203,7 @@ export class KeptFiles {
       `SELECT DISTINCT path FROM kept WHERE path > ? ORDER BY path LIMIT ${PAGE}`,
     );
     const versions = this.#statements.sql(
-      "SELECT id, kept_at AS time, kept_at AS until FROM kept WHERE path = ? AND NOT unsure ORDER BY kept_at, id",
+      "SELECT id, kept_at AS time, kept_at AS until FROM kept WHERE path = ? AND NOT unsure ORDER BY id",
     );
     const drop = this.#statements.sql("DELETE FROM kept WHERE id = ?");
     for (let last = "";;) {

@@ -75,3 +75,17 @@ Deno.test("prune() judges each path by itself", () =>
     assertEquals((await store.prune({ age: HOUR }, 3 * HOUR)).keptFiles, 3);
     assertEquals([times("a"), times("b"), times("e")], [[2], [2], []]);
   }));
+
+Deno.test("prune() counts from what came last, although the clock was a day ahead for a while", () =>
+  withStore(async (store) => {
+    const now = 1_000 * HOUR;
+    // The first two came while it was, the others after it had been set right.
+    const times = [now + 24 * HOUR, now + 25 * HOUR, now + HOUR, now + 2 * HOUR];
+    const contents = ["one", "two", "three", "d/a"];
+    contents.forEach((content, i) =>
+      store.recordKept([{ entry: file("e", content), keptAt: times[i], cause: "replaced" }])
+    );
+    await store.prune({ count: 2 }, now + 3 * HOUR);
+    const left = store.keptFiles.versionsOf("e" as TreePath).map(({ keptAt }) => keptAt);
+    assertEquals(left, times.slice(2));
+  }));
