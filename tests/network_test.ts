@@ -1,6 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { deadline } from "@std/async";
 import { integer, randomBytes, seededRandom, writeBigFile } from "./support/bytes.ts";
+import { FaultGateway, MISDEEDS } from "./support/fault_gateway.ts";
 import type { Direction } from "./support/fault_proxy.ts";
 import { Pair, PATIENCE } from "./support/pair.ts";
 import { copyTree, realPair } from "./support/real_tree.ts";
@@ -131,4 +132,25 @@ Deno.test("a big file that is cut in the middle, twice, goes on where it was", a
   await pair.inStep();
   assertLess(pair.proxy.counts().up, 1.1 * size + 2 * 12 * MiB);
   await watch.stop();
+});
+
+Deno.test("a proxy that loses, cuts, doubles, refuses and mixes up costs nothing but time", async () => {
+  await using pair = await Pair.start();
+  await using gateway = new FaultGateway(pair.proxy.target, { random: seededRandom(11) });
+  pair.proxy.target = gateway.url;
+  const watch = await pair.watchInStep();
+  gateway.plan = () =>
+    gateway.requests % 8 > 0 ? undefined : MISDEEDS[(gateway.requests / 8) % MISDEEDS.length];
+  for (let round = 0; Object.values(gateway.counts).includes(0); round++) {
+    makeTree(pair.source, {
+      [`small-${round % 20}`]: `${round}`,
+      [`chunks-${round % 5}`]: randomBytes(round, 300_000),
+    });
+    await systemClock.sleep(20);
+  }
+  gateway.plan = () => undefined;
+  await pair.inStep();
+  await pair.quiet();
+  assertEquals([pair.leftovers, (await pair.status()).problems], [[], []]);
+  assertEquals((await watch.stop()).code, 130);
 });

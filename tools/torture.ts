@@ -8,13 +8,14 @@
 // deno-lint-ignore-file no-console -- a tool of the command line
 import type { Attack, Figures } from "../tests/torture/attack.ts";
 import kills from "../tests/torture/kills.ts";
+import network from "../tests/torture/network.ts";
 import powercut from "../tests/torture/powercut.ts";
 import requests from "../tests/torture/requests.ts";
 import sockets from "../tests/torture/sockets.ts";
 import swaps from "../tests/torture/swaps.ts";
 
 /** All attacks by name. */
-export const ATTACKS: Record<string, Attack> = { swaps, requests, sockets, kills, powercut };
+export const ATTACKS: Record<string, Attack> = { swaps, requests, sockets, kills, powercut, network };
 
 /** What came of an attack, in one line and one for each fault. */
 export function textOf(name: string, seconds: number, { runs, faults, measured }: Figures): string {

@@ -220,7 +220,9 @@ export class FaultProxy implements Disposable, AsyncDisposable {
   async #wait(until: number, link: Link): Promise<void> {
     const ms = until - performance.now();
     if (ms > 0) await systemClock.sleep(ms, link.signal);
-    while (this.#frozen !== undefined) await Promise.race([this.#frozen.promise, link.closed]);
+    while (this.#frozen !== undefined && !link.signal.aborted) {
+      await Promise.race([this.#frozen.promise, link.closed]);
+    }
     link.signal.throwIfAborted();
   }
 
