@@ -115,10 +115,6 @@ function disturb(proxy: FaultProxy, chance: (p: number) => boolean, below: (most
   if (chance(0.1)) proxy.halfClose(chance(0.5) ? "up" : "down");
   if (chance(0.1)) proxy.truncate(chance(0.5) ? "up" : "down", 1 + below(200_000));
   if (chance(0.1)) {
-    proxy.cut();
-    setTimeout(() => proxy.mend(), below(700));
-  }
-  if (chance(0.1)) {
     proxy.freeze();
     setTimeout(() => proxy.thaw(), below(700));
   }
@@ -127,7 +123,6 @@ function disturb(proxy: FaultProxy, chance: (p: number) => boolean, below: (most
 
 function calmDown(proxy: FaultProxy): void {
   proxy.delay = 0;
-  proxy.mend();
   proxy.thaw();
 }
 
