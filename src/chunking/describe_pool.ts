@@ -6,12 +6,13 @@ import type { Chunking } from "./chunker.ts";
 import { contentOf, type FileContent, type FileDigest, type FileRange } from "./describe.ts";
 import type { DescribeAnswer, DescribeRequest, Findings } from "./describe_worker.ts";
 import { joinSegments, segmentsOf, SPLIT_BYTES } from "./segments.ts";
+import { requireWorkerRoom } from "./worker_room.ts";
 
 /** Settings of a {@linkcode DescribePool}. */
 export interface DescribePoolOptions {
   /** Most workers. @default {Math.min(navigator.hardwareConcurrency, 4)} */
   workers?: number;
-  /** Starts a worker that keeps to `describe_worker.ts`. */
+  /** Starts a worker that keeps to `describe_worker.ts`; throws a `FilesyncError` when it cannot. */
   startWorker?: () => Worker;
 }
 
@@ -166,7 +167,13 @@ export class DescribePool implements Disposable {
     const crews = [...this.#crews];
     const idle = crews.find((crew) => crew.batches.length === 0);
     if (idle !== undefined) return idle;
-    if (crews.length < this.#limit) return this.#hire();
+    if (crews.length < this.#limit) {
+      try {
+        return this.#hire();
+      } catch (error) {
+        if (crews.length === 0) this.#refuseAll(toFilesyncError("start a worker", error));
+      }
+    }
     return crews.find(({ batches }) =>
       batches.length < BATCHES_AHEAD && !batches.some(([job]) => job.size !== undefined)
     );
@@ -241,6 +248,15 @@ export class DescribePool implements Disposable {
     else job.reject(errorOf(answer.problem));
   }
 
+  /** There is nobody to do anything. */
+  #refuseAll({ code, reason, hint }: FilesyncError): void {
+    for (const { nativePath, reject } of [...this.#waiting, ...this.#parts]) {
+      reject(new FilesyncError({ code, operation: `read ${JSON.stringify(nativePath)}`, reason, hint }));
+    }
+    this.#waiting.clear();
+    this.#parts.clear();
+  }
+
   /** Lets go of a dead worker; another takes its place when there is work. */
   #dismiss(crew: Crew, message: string): void {
     this.#crews.delete(crew);
@@ -252,6 +268,7 @@ export class DescribePool implements Disposable {
 }
 
 function startDescribeWorker(): Worker {
+  requireWorkerRoom();
   return new Worker(new URL("./describe_worker.ts", import.meta.url), { type: "module" });
 }
 

@@ -182,3 +182,24 @@ Deno.test("DescribePool fails what it has not described when it is closed", asyn
   }
   await assertRejects(() => pool.describe(paths[0]), FilesyncError, "filesync is stopping");
 });
+
+Deno.test("DescribePool.describe() fails while no worker can be started, and goes on when one can", async () => {
+  using temp = new TempDirectory();
+  const [path] = writeAll(temp.path, [randomBytes(1, 5)]);
+  let isFull = true;
+  using pool = new DescribePool(DEFAULT_CHUNKING, {
+    workers: 2,
+    startWorker() {
+      if (isFull) throw Object.assign(new Error("Too many open files"), { code: "EMFILE" });
+      return startRealWorker();
+    },
+  });
+  const { code, message, hint, permanent } = await assertRejects(
+    () => pool.describe(path),
+    FilesyncError,
+  ) as FilesyncError;
+  assertEquals([code, permanent, hint], ["io", false, "Raise the limit with ulimit -n"]);
+  assertEquals(message, `Cannot read ${JSON.stringify(path)}: too many files are open`);
+  isFull = false;
+  assertEquals((await pool.describe(path)).size, 5);
+});

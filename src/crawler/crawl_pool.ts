@@ -1,4 +1,5 @@
 /** The workers of a crawl. @module */
+import { requireWorkerRoom } from "../chunking/worker_room.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { errorOf, type Problem } from "../core/problem.ts";
 import type { CrawlAnswer, CrawlRequest } from "./crawl_worker.ts";
@@ -28,6 +29,7 @@ export class CrawlPool implements Crawler, Disposable {
   readonly #crews: Crew[];
 
   constructor(workers = defaultWorkers()) {
+    requireWorkerRoom(workers);
     this.#crews = Array.from({ length: workers }, () => this.#hire());
   }
 

@@ -8,6 +8,8 @@
  *
  * @module
  */
+import { requireWorkerRoom } from "../chunking/worker_room.ts";
+import { toFilesyncError } from "../core/errors.ts";
 import { Auditor } from "./audit.ts";
 import { BACKLOG_LIMIT, Canary } from "./canary.ts";
 import { findSpecials, leadsInside, releasePipes } from "./specials.ts";
@@ -61,6 +63,13 @@ export type OpenFeed = (settings: FeedSettings, post: (message: FeedMessage) => 
 
 /** A feed in a Worker of its own. */
 export const openWorkerFeed: OpenFeed = (settings, post) => {
+  try {
+    requireWorkerRoom();
+  } catch (error) {
+    const { reason } = toFilesyncError("start a worker", error);
+    queueMicrotask(() => post({ type: "ended", end: { why: "failed", reason } }));
+    return { [Symbol.dispose]() {} };
+  }
   const worker = new Worker(new URL("./watch_worker.ts", import.meta.url), {
     type: "module",
     name: "watcher",
