@@ -26,6 +26,7 @@ import type { Staging } from "../index/staging.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
 import { buildContent, type BuiltContent } from "./build_content.ts";
+import { answerTo, forgetAnswer, rememberAnswer } from "./batch_answers.ts";
 import type { BatchKeeper } from "./batch_keeper.ts";
 import type { Durability } from "./durability.ts";
 import { isRespelled, requireExpected, type Verified, verifyExpected } from "./expectation.ts";
@@ -59,7 +60,7 @@ export interface BatchTarget {
  */
 export async function applyBatch(batch: Batch, target: BatchTarget): Promise<BatchResult> {
   const { index, durability } = target;
-  const known = answerTo(batch, index);
+  const known = answerTo(index, batch);
   if (known !== undefined) return await whenDurable(known, batch, target);
   using anchor = target.root.anchor();
   using keeping = target.keeper?.batch(anchor);
@@ -75,21 +76,13 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
     const answer = await target.writing.run(() =>
       // The same batch may have been sent twice, and the other one have been faster.
       Promise.resolve(
-        answerTo(batch, index) ?? carryOut(batch, { prepared, verified, keeping }, anchor, target, together),
+        answerTo(index, batch) ?? carryOut(batch, { prepared, verified, keeping }, anchor, target, together),
       )
     );
     return together ? await whenDurable(answer, batch, target) : answer;
   } finally {
     for (const content of prepared) if (content !== undefined && "temp" in content) content.release();
   }
-}
-
-/** What was answered to the same batch before. */
-function answerTo({ key }: Batch, index: TreeIndex): BatchResult | undefined {
-  const row = index.sql("SELECT answer FROM answers WHERE key = ?").get(key) as
-    | { answer: string }
-    | undefined;
-  return row && JSON.parse(row.answer);
 }
 
 /** Gives `answer` when everything it speaks of is on the disk. */
@@ -103,7 +96,7 @@ async function whenDurable(
     return answer;
   } catch (error) {
     // Nobody may be told that it is done: it is tried again, and found done or not.
-    index.sql("DELETE FROM answers WHERE key = ?").run(batch.key);
+    forgetAnswer(index, batch);
     throw error;
   }
 }
@@ -238,8 +231,7 @@ function carryOut(
     const answer: BatchResult = { before, after: index.sequence, results };
     // What failed for now shall be tried again, not answered from memory.
     if (results.every((result) => result.done)) {
-      index.sql("INSERT OR REPLACE INTO answers (key, answer, time) VALUES (?, ?, ?)")
-        .run(batch.key, JSON.stringify(answer), target.clock.now());
+      rememberAnswer(index, batch, answer, target.clock.now());
     }
     return answer;
   }, { syncedLater });

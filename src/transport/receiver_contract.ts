@@ -217,6 +217,17 @@ export function receiverContract(
     assertEquals((await entries(subject.receiver)).map(({ path }) => path), [parsePath("b")]);
   });
 
+  contract("apply() refuses a key that was that of another batch, and does nothing", async ({ receiver }) => {
+    const key = crypto.randomUUID();
+    const apply = (actions: Action[]) => receiver.apply({ key, actions, contents: contentsOf(["x"]) });
+    const first = await apply([putAction("a", "x")]);
+    for (const others of [[], [putAction("b", "x")], [putAction("a", "x"), directoryAction("d")]]) {
+      await assertFails(() => apply(others), "bad-request");
+    }
+    assertEquals(await apply([putAction("a", "x")]), first);
+    assertEquals((await entries(receiver)).map(({ path }) => path), [parsePath("a")]);
+  });
+
   contract("apply() tries a key again when something of it failed", async ({ receiver, directory }) => {
     const batch = { key: crypto.randomUUID(), actions: [putAction("a", "x")], contents: new Map() };
     assertEquals(codesOf(await receiver.apply(batch)), ["content-missing"]);
