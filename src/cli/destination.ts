@@ -1,10 +1,13 @@
 /** What `--to` names: a server, or a directory of this machine. @module */
-import { resolve } from "@std/path";
+import { join, resolve } from "@std/path";
 import type { Clock } from "../core/clock.ts";
+import { PathError } from "../core/errors.ts";
+import { parsePath, type TreePath } from "../core/path.ts";
 import { HttpReceiver, type HttpReceiverOptions } from "../transport/http_receiver.ts";
 import { isPin, type Pin, pinnedFetch } from "../transport/pinned_fetch.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
+import { subtreeReceiver } from "../transport/subtree_receiver.ts";
 import type { Context, Flag, Invocation } from "./command.ts";
 import { usageError } from "./usage_error.ts";
 
@@ -18,16 +21,43 @@ export const NO_FSYNC_FLAG: Flag = {
     "Do not wait for the disk of a directory: faster, but a power cut may lose what was acknowledged",
 };
 
+/** Whether a server's tree is shared with others. */
+export const INTO_FLAG: Flag = {
+  name: "into",
+  value: "PATH",
+  env: "FILESYNC_INTO",
+  description:
+    "Put everything into this sub-directory of what the server serves, and leave alone what is beside it",
+};
+
 /** Where changes go. */
-export type Destination = { kind: "server"; url: URL } | { kind: "directory"; path: string };
+export type Destination =
+  | {
+    kind: "server";
+    url: URL; /** The part of the tree that is meant. @default {the whole} */
+    into?: TreePath;
+  }
+  | { kind: "directory"; path: string };
 
 /**
  * Understands `text`: an `http(s)` URL, `host` or `host:port`, or a directory. A name that could be
- * both is a directory when there is one of that name.
+ * both is a directory when there is one of that name. What a URL has after `#` is a sub-directory.
  *
+ * @param into The sub-directory that `--into` names.
  * @throws {FilesyncError} `usage` when it is none of them.
  */
-export function parseDestination(text: string, cwd: string): Destination {
+export function parseDestination(text: string, cwd: string, into?: string): Destination {
+  const destination = parseAddress(text, cwd);
+  if (into === undefined) return destination;
+  if (destination.kind === "server") return { ...destination, into: subdirectory(into) };
+  throw usageError(
+    `push into "${into}"`,
+    "--into is for a server, and what --to names is a directory",
+    `Name the directory itself: ${join(destination.path, into)}`,
+  );
+}
+
+function parseAddress(text: string, cwd: string): Destination {
   if (/^https?:\/\//i.test(text)) {
     if (!URL.canParse(text)) throw badDestination(text, "it is not a URL");
     const url = new URL(text);
@@ -38,7 +68,10 @@ export function parseDestination(text: string, cwd: string): Destination {
         "Use FILESYNC_TOKEN or --token-file",
       );
     }
-    return { kind: "server", url };
+    if (url.hash === "") return { kind: "server", url };
+    const into = subdirectory(decoded(url.hash.slice(1)));
+    url.hash = "";
+    return { kind: "server", url, into };
   }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     throw badDestination(text, "only http:// and https:// are known");
@@ -52,6 +85,28 @@ export function parseDestination(text: string, cwd: string): Destination {
   const [, host, port = DEFAULT_PORT] = match;
   if (Number(port) < 1 || Number(port) > 65_535) throw badDestination(text, "ports go from 1 to 65535");
   return { kind: "server", url: new URL(`http://${host}:${port}`) };
+}
+
+/** @throws {FilesyncError} `usage` when it is no path inside a tree. */
+function subdirectory(text: string): TreePath {
+  try {
+    return parsePath(text.replace(/\/+$/, ""));
+  } catch (error) {
+    if (!(error instanceof PathError)) throw error;
+    throw usageError(
+      `push into "${text}"`,
+      error.reason,
+      "Name a directory by its path below what is served",
+    );
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The flags of every command that may talk to a server, beside that for the token. */
@@ -108,9 +163,10 @@ export interface DestinationOptions extends ServerTrust {
 export function openDestination(destination: Destination, options: DestinationOptions): Receiver {
   const { token, client, version, signal, clock, fsync, pin } = options;
   if (destination.kind === "directory") return new LocalReceiver(destination.path, { clock, fsync });
-  const { url } = destination;
+  const { url, into } = destination;
   refusePlainHttp(url, token, options.allowPlainHttp);
-  return new HttpReceiver(url, { token, client, version, signal, fetch: fetchFor(url, pin) });
+  const receiver = new HttpReceiver(url, { token, client, version, signal, fetch: fetchFor(url, pin) });
+  return into === undefined ? receiver : subtreeReceiver(receiver, into);
 }
 
 /** @throws {FilesyncError} `usage` when a token would go over plain HTTP to another machine. */
@@ -157,9 +213,12 @@ export function clientName(source: string, context: Context): string {
   return `${context.environment("USER") ?? ""}@${Deno.hostname()}:${source}`;
 }
 
-/** How a destination is shown, and told from others. */
+/** How a destination is shown, and told from others; {@linkcode parseDestination} understands it. */
 export function destinationName(destination: Destination): string {
-  return destination.kind === "directory" ? destination.path : destination.url.href.replace(/\/$/, "");
+  if (destination.kind === "directory") return destination.path;
+  const { url, into } = destination;
+  return url.href.replace(/\/$/, "") +
+    (into === undefined ? "" : `#${into.split("/").map(encodeURIComponent).join("/")}`);
 }
 
 function isDirectory(path: string): boolean {

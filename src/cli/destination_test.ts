@@ -2,6 +2,7 @@ import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } fr
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { systemClock as clock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
+import { parsePath } from "../core/path.ts";
 import { HttpReceiver } from "../transport/http_receiver.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import { destinationName, isLoopback, openDestination, parseDestination } from "./destination.ts";
@@ -19,6 +20,34 @@ Deno.test("parseDestination() understands servers", () => {
   assertEquals(named("[fe80::1]"), "server http://[fe80::1]:7433");
   assertEquals(named("https://backup.example"), "server https://backup.example");
   assertEquals(named("HTTP://Backup:7433/photos/"), "server http://backup:7433/photos");
+});
+
+Deno.test("parseDestination() understands sub-directories, and what destinationName() calls them", () => {
+  const into = (text: string, into?: string) => destinationName(parseDestination(text, "/nowhere", into));
+  assertEquals(into("backup", "laptop"), "http://backup:7433#laptop");
+  assertEquals(into("https://backup/", "a/b c#d%/é/"), "https://backup#a/b%20c%23d%25/%C3%A9");
+  assertEquals(into("https://backup/x?y=1", "a"), "https://backup/x?y=1#a");
+  for (
+    const [address, path] of [["backup", "laptop"], ["https://backup/x", "a/b c#d%/é"], ["backup", "%41"]]
+  ) {
+    const name = into(address, path);
+    assertEquals(into(name), name);
+    const again = parseDestination(name, "/nowhere");
+    assertEquals(again.kind === "server" && again.into, parsePath(path));
+  }
+  assertEquals(into("https://backup#a", "b"), "https://backup#b");
+  const refused: [text: string, into: string | undefined, reason: string][] = [
+    ["backup", "../x", 'the path has the segment ".."'],
+    ["backup", "", "the path is empty"],
+    ["backup", "/x", "the path is absolute"],
+    ["backup", ".filesync", '".filesync" is reserved for the program\'s own state'],
+    ["http://backup#a//b", undefined, "the path has an empty segment"],
+    ["./copy", "x", "--into is for a server, and what --to names is a directory"],
+  ];
+  for (const [text, path, reason] of refused) {
+    const error = assertThrows(() => parseDestination(text, "/nowhere", path), FilesyncError);
+    assertEquals([error.code, error.reason], ["usage", reason]);
+  }
 });
 
 Deno.test("parseDestination() understands directories", () => {

@@ -74,7 +74,7 @@ async function restore(invocation: Invocation, context: Context): Promise<number
   using printer = openPrinter(invocation, context);
   const run = new RestoreRun(invocation, context, printer);
   if (served !== undefined) {
-    const within = served.kind === "directory" ? served.within : undefined;
+    const within = served.within;
     return await restoreServed(run, served, [...(within === undefined ? [] : [within]), ...given], {
       invocation,
       context,

@@ -28,10 +28,8 @@ export const SERVER_FLAGS: readonly Flag[] = [
   },
 ];
 
-/** A served tree that is named. */
-export type ServedPlace = { kind: "server"; url: URL } | {
-  kind: "directory";
-  path: string;
+/** A served tree that is named, or a part of it. */
+export type ServedPlace = ({ kind: "server"; url: URL } | { kind: "directory"; path: string }) & {
   within?: TreePath;
 };
 
@@ -54,7 +52,7 @@ export function serverIn(text: string): ServedPlace | undefined {
     (/^[^/\\\s]+:\d+$/.test(text) && !existsSync(text));
   if (!isServer) return undefined;
   const place = parseDestination(text, Deno.cwd());
-  return place.kind === "server" ? place : undefined;
+  return place.kind === "server" ? { kind: "server", url: place.url, within: place.into } : undefined;
 }
 
 /** The served directory whose own store was found; `undefined` when it is a store beside a backup. */

@@ -7,6 +7,7 @@ import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./co
 import {
   type Destination,
   destinationName,
+  INTO_FLAG,
   parseDestination,
   SERVER_FLAGS,
   serverTrust,
@@ -60,6 +61,7 @@ export const syncCommand: CommandBody = {
       short: "w",
       description: "Follow every change at once; versions are made every --interval (60s)",
     },
+    INTO_FLAG,
     ...RETENTION_FLAGS,
     {
       name: "ignore",
@@ -129,7 +131,7 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
   const conflict = conflictOf(invocation);
   // Of the two sides that both change, either may be made anew from the other one.
   const source = conflict === undefined ? realDirectory(first) : realPathOf(first);
-  const destination = parseDestination(second, Deno.cwd());
+  const destination = parseDestination(second, Deno.cwd(), invocation.flag("into"));
   if (destination.kind === "directory") {
     destination.path = realPathOf(destination.path);
     refuseNesting(source, destination.path);

@@ -6,6 +6,7 @@ import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./co
 import {
   clientName,
   destinationName,
+  INTO_FLAG,
   NO_FSYNC_FLAG,
   openDestination,
   parseDestination,
@@ -37,6 +38,7 @@ export const watchCommand: CommandBody = {
       env: "FILESYNC_TO",
       description: "host[:port] or http(s)://… of `filesync serve`, or a directory",
     },
+    INTO_FLAG,
     { name: "once", short: "1", description: "Push what is there now, and exit" },
     {
       name: "ignore",
@@ -86,6 +88,7 @@ export const watchCommand: CommandBody = {
       command: "filesync watch src --to build:7433 -i node_modules/ -i '*.o'",
       does: "Leave out what is built",
     },
+    { command: "filesync watch ~/docs --to backup.lan --into laptop", does: "Share a server with others" },
   ],
   run: watch,
 };
@@ -93,7 +96,7 @@ export const watchCommand: CommandBody = {
 async function watch(invocation: Invocation, context: Context): Promise<number> {
   const { clock, signal } = context;
   const source = realDirectory(invocation.arguments[0]);
-  const destination = parseDestination(invocation.flag("to")!, Deno.cwd());
+  const destination = parseDestination(invocation.flag("to")!, Deno.cwd(), invocation.flag("into"));
   if (destination.kind === "directory") {
     destination.path = realDirectory(destination.path);
     refuseNesting(source, destination.path);

@@ -159,15 +159,19 @@ export const refreshLineSchema = v.union([
 /** The body of `POST /v1/move`. */
 export const moveSchema = v.object({ from: pathSchema, to: pathSchema });
 
+/** The query of `GET /v1/tree`. */
+export const treeQuerySchema = v.object({ under: v.optional(pathSchema) });
+
 /** The query of `GET /v1/history`. */
 export const historyQuerySchema = v.object({
   under: v.optional(pathSchema),
+  touching: v.optional(pathSchema),
   before: v.optional(v.pipe(v.string(), v.digits(), v.toNumber())),
   limit: v.optional(v.pipe(v.string(), v.digits(), v.toNumber(), v.minValue(1), v.maxValue(10_000))),
 });
 
 /** The query of `GET /v1/versions`. */
-export const versionsQuerySchema = historyQuerySchema;
+export const versionsQuerySchema = v.omit(historyQuerySchema, ["touching"]);
 
 /** The query of `GET /v1/versions/tree`: the moment, milliseconds since the epoch, and what is asked for. */
 export const treeAtQuerySchema = v.object({

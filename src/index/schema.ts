@@ -75,4 +75,8 @@ export const INDEX_MIGRATIONS: readonly string[] = [
   -- Since when what stands there does so, milliseconds since the epoch; 0 when it was found by the first look.
   ALTER TABLE entries ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- What was moved out of a directory is found without looking at every change there was.
+  CREATE INDEX history_by_origin ON history(from_path) WHERE from_path IS NOT NULL;
+  `,
 ];

@@ -62,6 +62,29 @@ export interface HistoryRow {
   digest?: Digest;
 }
 
+/** Which rows of the history are wanted. */
+export interface HistoryFilter {
+  /** Only this path and what is below it. */
+  under?: TreePath;
+  /** Only this path, what is below it, and the directories above it. */
+  touching?: TreePath;
+  /** Only rows before this sequence. */
+  before?: number;
+  /** Most rows. @default {100} */
+  limit?: number;
+}
+
+/** A row of the history as the database has it. */
+interface HistoryLine {
+  sequence: number;
+  time: number;
+  what: string;
+  path: TreePath;
+  from_path: TreePath | null;
+  size: number | null;
+  digest: Uint8Array | null;
+}
+
 type EntryRow = [
   path: TreePath,
   kind: Entry["kind"],
@@ -92,6 +115,11 @@ type SeenRow = [
 const SELECT_ENTRY = `
   SELECT path, kind, entries.size, mtime, mode, target, digest, ctime, dev, ino, looked_at, since
   FROM entries LEFT JOIN contents ON contents.id = entries.content`;
+
+const SELECT_HISTORY = "SELECT sequence, time, what, path, from_path, size, digest FROM history";
+
+/** So many of the last changes are looked through before the index is asked, which takes some milliseconds. */
+const LATE_CHANGES = 10_000;
 
 /** Greater than every path: in SQLite a blob sorts after all text. */
 const BEYOND_ALL_PATHS = new Uint8Array([0xff]);
@@ -204,11 +232,14 @@ export class TreeIndex implements Disposable {
     return all;
   }
 
-  /** Every entry, parents before what they hold. Changes made meanwhile may or may not be met. */
-  *entries(): Generator<IndexedEntry> {
-    const page = this.#lists<EntryRow>(`${SELECT_ENTRY} WHERE path > ? ORDER BY path LIMIT ${PAGE}`);
-    for (let last = "";;) {
-      const rows = page.all(last);
+  /** Every entry below `under`, parents before what they hold. Changes made meanwhile may or may not be met. */
+  *entries(under = ROOT): Generator<IndexedEntry> {
+    const page = this.#lists<EntryRow>(
+      `${SELECT_ENTRY} WHERE path > ? AND path < ? ORDER BY path LIMIT ${PAGE}`,
+    );
+    const { low, high } = rangeOf(under);
+    for (let last = low;;) {
+      const rows = page.all(last, high);
       if (rows.length === 0) return;
       for (const row of rows) yield toEntry(row);
       last = rows.at(-1)![0];
@@ -412,38 +443,33 @@ export class TreeIndex implements Disposable {
   }
 
   /** The history, newest first. */
-  history(query: { under?: TreePath; before?: number; limit?: number }): HistoryRow[] {
-    const under = query.under ?? ROOT;
-    const { low, high } = rangeOf(under);
-    const rows = this.sql(`
-      SELECT sequence, time, what, path, from_path, size, digest FROM history
-      WHERE sequence < ?
-        AND (path = ? OR from_path = ? OR (path >= ? AND path < ?) OR (from_path >= ? AND from_path < ?))
-      ORDER BY sequence DESC LIMIT ?`)
-      .all(
-        query.before ?? Number.MAX_SAFE_INTEGER,
-        under,
-        under,
-        low,
-        high,
-        low,
-        high,
-        query.limit ?? 100,
-      ) as {
-        sequence: number;
-        time: number;
-        what: string;
-        path: TreePath;
-        from_path: TreePath | null;
-        size: number | null;
-        digest: Uint8Array | null;
-      }[];
-    return rows.map(({ from_path, size, digest, ...row }) => ({
-      ...row,
-      ...(from_path === null ? {} : { from: from_path }),
-      ...(size === null ? {} : { size }),
-      ...(digest === null ? {} : { digest: digestFromBytes(digest) }),
-    }));
+  history({ under = ROOT, touching, before = Infinity, limit = 100 }: HistoryFilter): HistoryRow[] {
+    const below = touching ?? under;
+    const { low, high } = rangeOf(below);
+    const exact = JSON.stringify(touching === undefined ? [under] : [touching, ...above(touching)]);
+    const end = Math.min(before, this.#sequence + 1);
+    // What is asked for is mostly of late, and soon found: the index would tell of all that ever was there.
+    const late = historyRows(
+      this.sql(`
+      ${SELECT_HISTORY} WHERE sequence >= ?4 AND sequence < ?5 AND (
+        +path IN (SELECT value FROM json_each(?1)) OR +from_path IN (SELECT value FROM json_each(?1))
+        OR (+path >= ?2 AND +path < ?3) OR (+from_path >= ?2 AND +from_path < ?3))
+      ORDER BY sequence DESC LIMIT ?6`).all(exact, low, high, end - LATE_CHANGES, end, limit),
+    );
+    if (late.length === limit || end <= LATE_CHANGES) return late;
+    // A move may be met twice.
+    return historyRows(
+      this.sql(`
+      ${SELECT_HISTORY} WHERE sequence IN (
+        SELECT sequence FROM (
+          SELECT sequence FROM history WHERE path IN (SELECT value FROM json_each(?1)) AND sequence < ?4
+          UNION ALL
+          SELECT sequence FROM history WHERE from_path IN (SELECT value FROM json_each(?1)) AND sequence < ?4
+          UNION ALL SELECT sequence FROM history WHERE path >= ?2 AND path < ?3 AND sequence < ?4
+          UNION ALL SELECT sequence FROM history WHERE from_path >= ?2 AND from_path < ?3 AND sequence < ?4
+        ) ORDER BY sequence DESC LIMIT 2 * ?5)
+      ORDER BY sequence DESC LIMIT ?5`).all(exact, low, high, end, limit),
+    );
   }
 
   [Symbol.dispose](): void {
@@ -512,6 +538,21 @@ export class TreeIndex implements Disposable {
 /** Like {@linkcode rangeBelow}, for the root too. */
 function rangeOf(directory: TreePath): { low: string; high: string | Uint8Array } {
   return directory === ROOT ? { low: "", high: BEYOND_ALL_PATHS } : rangeBelow(directory);
+}
+
+/** The directories above `path`, but not the root. */
+function above(path: TreePath): TreePath[] {
+  const parent = parentOf(path);
+  return parent === ROOT ? [] : [parent, ...above(parent)];
+}
+
+function historyRows(rows: unknown[]): HistoryRow[] {
+  return (rows as HistoryLine[]).map(({ from_path, size, digest, ...row }) => ({
+    ...row,
+    ...(from_path === null ? {} : { from: from_path }),
+    ...(size === null ? {} : { size }),
+    ...(digest === null ? {} : { digest: digestFromBytes(digest) }),
+  }));
 }
 
 function toSeenEntry([path, kind, size, mtime, mode, ctime, dev, ino, lookedAt]: SeenRow): SeenEntry {

@@ -212,6 +212,51 @@ Deno.test("history() gives what was recorded, newest first, of a path and what i
   assertEquals(told({ before: 3, limit: 1 }), ["2 d-"]);
 });
 
+Deno.test("history() finds what touched a path, of late and long ago, and nothing beside it", () => {
+  using index = memoryIndex();
+  const rows: { path: TreePath; from?: TreePath }[] = [
+    { path: parsePath("a/b") },
+    { path: parsePath("a/b/f") },
+    { path: parsePath("a/bb") },
+    { path: parsePath("a"), from: parsePath("z") },
+    { path: parsePath("y"), from: parsePath("a/b/f") },
+    { path: parsePath("a/b/g"), from: parsePath("a/b/h") },
+    { path: parsePath("a-") },
+  ];
+  const record = (count: number) =>
+    index.transaction(() => {
+      for (let i = 0; i < count; i++) index.record({ time: 1, what: "put", path: parsePath(`beside/${i}`) });
+    });
+  record(1);
+  for (const row of rows) index.record({ time: 1, what: row.from ? "move" : "put", ...row });
+  const touching = (path: string, before?: number, limit?: number) =>
+    index.history({ touching: parsePath(path), before, limit }).map(({ sequence }) => sequence);
+  const expected: [path: string, touched: number[]][] = [
+    ["a/b", [7, 6, 5, 3, 2]],
+    ["a/b/f", [6, 5, 3, 2]],
+    ["a/bb", [5, 4]],
+    ["z", [5]],
+    ["none", []],
+  ];
+  // Then so much happens beside it that the index has to be asked.
+  for (const later of [0, 12_000]) {
+    record(later);
+    for (const [path, touched] of expected) assertEquals(touching(path), touched, `${path}, ${later} later`);
+    assertEquals(touching("a/b", 6), [5, 3, 2]);
+    assertEquals(touching("a/b", undefined, 2), [7, 6]);
+    assertEquals(index.history({ under: parsePath("a/b") }).map(({ sequence }) => sequence), [7, 6, 3, 2]);
+  }
+  assertEquals(index.history({ under: parsePath("beside"), limit: 20_000 }).length, 12_001);
+  assertEquals(index.history({ limit: 20_000 }).length, 12_008);
+});
+
+Deno.test("entries() gives what is below a directory only", () => {
+  using index = memoryIndex();
+  for (const path of ["a", "a-", "a/b", "a/b/c", "a/z", "a0"]) index.put(directoryEntry(path), LOOK);
+  assertEquals([...index.entries(parsePath("a"))].map(({ path }) => String(path)), ["a/b", "a/b/c", "a/z"]);
+  assertEquals([...index.entries()].length, 6);
+});
+
 Deno.test("transaction() takes back what was recorded, and its sequence, when it fails", () => {
   using index = memoryIndex();
   index.record({ time: 1, what: "put", path: parsePath("a") });

@@ -1,6 +1,6 @@
 /** `/v1/tree`, `/v1/history`, `/v1/move`: the tree as a whole. @module */
 import { Hono } from "hono";
-import { historyQuerySchema, LINES_TYPE, moveSchema, SESSION_HEADER } from "../core/wire.ts";
+import { historyQuerySchema, LINES_TYPE, moveSchema, SESSION_HEADER, treeQuerySchema } from "../core/wire.ts";
 import type { RouteContext } from "./app.ts";
 import { applyOne } from "./apply_one.ts";
 import { checked } from "./json_body.ts";
@@ -11,9 +11,10 @@ export function treeRoutes(context: RouteContext): Hono {
   const { receiver, clock } = context;
   const app = new Hono();
 
-  app.get("/tree", async (c) => {
+  app.get("/tree", checked("query", treeQuerySchema), async (c) => {
     await receiver.open();
-    return c.body(lineStream(receiver.tree()), 200, { "content-type": LINES_TYPE });
+    const { under } = c.req.valid("query");
+    return c.body(lineStream(receiver.tree(under)), 200, { "content-type": LINES_TYPE });
   });
 
   app.get(

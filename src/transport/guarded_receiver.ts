@@ -12,10 +12,12 @@ export function guardedReceiver(receiver: Receiver, isGood: (put: PutAction) => 
       ? action
       : { ...action, expected: { kind: "undamaged" } };
   return {
-    isNear: receiver.isNear,
+    get isNear() {
+      return receiver.isNear;
+    },
     open: () => receiver.open(),
     refresh: () => receiver.refresh(),
-    tree: () => receiver.tree(),
+    tree: (under) => receiver.tree(under),
     entry: (path) => receiver.entry(path),
     check: (offers) => receiver.check(offers),
     stage: (chunks) => receiver.stage(chunks),

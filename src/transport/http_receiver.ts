@@ -128,8 +128,8 @@ export class HttpReceiver implements Receiver {
     return info;
   }
 
-  tree(): AsyncGenerator<Entry> {
-    return this.#lines(entrySchema, "v1/tree", {});
+  tree(under?: TreePath): AsyncGenerator<Entry> {
+    return this.#lines(entrySchema, under === undefined ? "v1/tree" : `v1/tree?${queryOf({ under })}`, {});
   }
 
   async refresh(): Promise<RefreshedInfo> {
@@ -238,8 +238,8 @@ export class HttpReceiver implements Receiver {
     return await this.#bytes(`v1/files/${encodePath(path)}`, range);
   }
 
-  async history({ under, before, limit }: HistoryQuery): Promise<HistoryRecord[]> {
-    const query = queryOf({ under, before, limit });
+  async history({ under, touching, before, limit }: HistoryQuery): Promise<HistoryRecord[]> {
+    const query = queryOf({ under, touching, before, limit });
     const { records } = await this.#json(historyAnswer, `v1/history?${query}`, {});
     return records as unknown as HistoryRecord[];
   }

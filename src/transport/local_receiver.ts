@@ -190,9 +190,9 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     return { ...this.#info(), problems };
   }
 
-  async *tree(): AsyncGenerator<Entry> {
+  async *tree(under?: TreePath): AsyncGenerator<Entry> {
     await this.#whenReady(() => {});
-    for (const indexed of this.#index.entries()) yield bareEntry(indexed);
+    for (const indexed of this.#index.entries(under)) yield bareEntry(indexed);
   }
 
   entry(path: TreePath): Promise<Entry | undefined> {

@@ -134,6 +134,8 @@ export interface HistoryRecord {
 export interface HistoryQuery {
   /** Only this path and what is below it. */
   under?: TreePath;
+  /** Only what may have changed anything there: this path, what is below it, and the directories above it. */
+  touching?: TreePath;
   /** Only records before this sequence. */
   before?: number;
   /** Most records, newest first. @default {100} */
@@ -161,8 +163,12 @@ export interface Receiver {
    * the directory is not where it was opened any more, or another stands there.
    */
   refresh(): Promise<RefreshedInfo>;
-  /** Every entry of the tree, by their paths in the order of code points: parents before their content. */
-  tree(): AsyncIterable<Entry>;
+  /**
+   * Every entry of the tree, by their paths in the order of code points: parents before their content.
+   *
+   * @param under Only entries below this directory. @default {ROOT}
+   */
+  tree(under?: TreePath): AsyncIterable<Entry>;
   /** What stands at `path`, as far as the receiver knows. */
   entry(path: TreePath): Promise<Entry | undefined>;
   /**

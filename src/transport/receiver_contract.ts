@@ -39,6 +39,8 @@ export interface ReceiverSubject extends AsyncDisposable {
   readonly receiver: Receiver;
   /** The directory of this machine that it ends at. */
   readonly directory: string;
+  /** The directory with the state of what it ends at. @default {`.filesync` in `directory`} */
+  readonly state?: string;
   /** Lets go of the receiver and opens another over the same directory, which {@linkcode receiver} is from then on. */
   reopen(): Promise<void>;
 }
@@ -1078,7 +1080,7 @@ export function receiverContract(
     await done(receiver, [putAction("a", content), putAction("b", content)]);
     assertEquals(sha256(Deno.readFileSync(`${directory}/b`)), digest);
     await assertTreeIsOnDisk(subject);
-    assertEquals(stateFiles(directory), []);
+    assertEquals(stateFiles(subject), []);
   });
 
   contract("stageRuns() fills what is missing from other files of the tree", async (subject) => {
@@ -1141,19 +1143,19 @@ export function receiverContract(
   contract(
     "apply() starts a file anew when what arrived of it was changed behind its back",
     async (subject) => {
-      const { receiver, directory } = subject;
+      const { receiver } = subject;
       const content = noise(28, 400_000);
       const { offer, chunks } = offerOf(content);
       const all = runOf(content, 0, chunks.length);
       await receiver.check([offer]);
       await receiver.stageRuns([all]);
-      const [name] = stateFiles(directory);
+      const [name] = stateFiles(subject);
       {
-        using file = Deno.openSync(`${directory}/${STATE_DIRECTORY}/tmp/${name}`, { write: true });
+        using file = Deno.openSync(`${stateOf(subject)}/tmp/${name}`, { write: true });
         file.writeSync(bytesOf("something else"));
       }
       assertEquals((await apply(receiver, [putAction("a", content)])).needs, ["content-missing"]);
-      assertEquals(stateFiles(directory), []);
+      assertEquals(stateFiles(subject), []);
       assertEquals(await receiver.check([offer]), [chunks.map((_, at) => at)]);
       await receiver.stageRuns([all]);
       await done(receiver, [putAction("a", content)]);
@@ -1273,8 +1275,12 @@ function distinct(chunks: readonly Chunk[]): number[] {
 }
 
 /** The names of the files in the making. */
-function stateFiles(directory: string): string[] {
-  return [...Deno.readDirSync(`${directory}/${STATE_DIRECTORY}/tmp`)].map(({ name }) => name);
+function stateFiles(subject: ReceiverSubject): string[] {
+  return [...Deno.readDirSync(`${stateOf(subject)}/tmp`)].map(({ name }) => name);
+}
+
+function stateOf({ directory, state = `${directory}/${STATE_DIRECTORY}` }: ReceiverSubject): string {
+  return state;
 }
 
 /** Changes a file behind the receiver's back so that a look at its size and time does not show it, where that can be. */

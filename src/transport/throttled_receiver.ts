@@ -27,7 +27,7 @@ export function throttledReceiver(
     isNear: false,
     open: () => receiver.open(),
     refresh: () => receiver.refresh(),
-    tree: () => receiver.tree(),
+    tree: (under) => receiver.tree(under),
     entry: (path) => receiver.entry(path),
     check: (offers) => receiver.check(offers),
     async stage(chunks) {

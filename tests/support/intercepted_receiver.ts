@@ -1,6 +1,7 @@
 /** A receiver between whose calls a test can step. @module */
 import { FilesyncError } from "../../src/core/errors.ts";
 import type { Entry } from "../../src/core/entry.ts";
+import type { TreePath } from "../../src/core/path.ts";
 import type { Batch, BatchResult, Receiver } from "../../src/transport/receiver.ts";
 
 /** One call of a receiver. */
@@ -42,8 +43,8 @@ export class InterceptedReceiver implements Receiver {
     return this.calls.filter(({ method }) => method === "apply").map(({ args }) => args[0] as Batch);
   }
 
-  async *tree(): AsyncGenerator<Entry> {
-    yield* await this.#call("tree", [], () => Promise.resolve(this.#inner.tree()));
+  async *tree(under?: TreePath): AsyncGenerator<Entry> {
+    yield* await this.#call("tree", [], () => Promise.resolve(this.#inner.tree(under)));
   }
 
   open: Receiver["open"] = () => this.#call("open", [], () => this.#inner.open());

@@ -66,7 +66,9 @@ export function everyEvilRequest(routes: Route[]): Shot[] {
       shots.push({ method: "POST", path: route, headers, body: JSON.stringify(body) });
     }
     const under = path.isWellFormed() ? encodeURIComponent(path) : "%ed%a0%80";
-    shots.push({ method: "GET", path: `/v1/history?under=${under}`, headers: {} });
+    for (const query of ["history?under", "history?touching", "tree?under"]) {
+      shots.push({ method: "GET", path: `/v1/${query}=${under}`, headers: {} });
+    }
   }
   return shots;
 }
@@ -77,7 +79,7 @@ export function randomRequest(routes: Route[], pick: Pick): Shot {
   const { method, path } = one(routes);
   const isFramed = /check|chunks|batch|signatures|pieces/.test(path);
   const value = one(["-1", "1e309", "0", "", "%00", "9".repeat(400), "[]"]);
-  const name = one(["under", "before", "limit", "mtime", "mode", "__proto__"]);
+  const name = one(["under", "touching", "before", "limit", "mtime", "mode", "__proto__"]);
   return {
     method: chance(0.95) ? method : one(["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD"]),
     path: at(path, chance(0.5) ? one(["a", "f", "a/b/c", "new", DIGEST]) : one(EVIL_ENCODED)) +
