@@ -64,9 +64,14 @@ export function pointToBundles(bundles: readonly string[], workers: readonly str
   throw new BuildError(`Cannot bundle the program: it does not start ${[...left].join(", ")}`);
 }
 
-async function compile(
+/**
+ * Compiles the bundle `main`, and those that it starts, to an executable.
+ *
+ * @throws {BuildError}
+ */
+export async function compile(
   main: string,
-  include: string[],
+  include: readonly string[],
   output: string,
   { target, base }: Pick<BuildOptions, "target" | "base">,
 ): Promise<void> {

@@ -18,7 +18,7 @@ import { tar } from "./tar.ts";
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 
 /** What Deno has bases for, and how an executable for it begins. */
-const TARGETS: Record<string, RegExp> = {
+export const TARGETS: Readonly<Record<string, RegExp>> = {
   "x86_64-unknown-linux-gnu": /^7f454c46.{24}0[23]003e00/,
   "aarch64-unknown-linux-gnu": /^7f454c46.{24}0[23]00b700/,
   "x86_64-pc-windows-msvc": /^4d5a/,

@@ -374,7 +374,7 @@ function isolated(home: string): Record<string, string> {
 }
 
 /** Where Deno keeps what it has downloaded, by its documentation of `DENO_DIR`. */
-function denoDirectory(): string {
+export function denoDirectory(): string {
   switch (Deno.build.os) {
     case "darwin":
       return join(homedir(), "Library/Caches/deno");
