@@ -80,7 +80,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "service",
-    summary: "Run serve or watch as a service of systemd, launchd or Windows",
+    summary: "Run serve, watch or sync as a service of systemd, launchd or Windows",
     load: () => import("./service.ts").then(({ serviceCommand }) => serviceCommand(COMMANDS)),
   },
   {

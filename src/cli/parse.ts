@@ -103,11 +103,9 @@ function findCommand(args: readonly string[]): number | undefined {
 /** Where the line of another command begins in `words`; at their end when there is none. */
 function nestedAt(words: readonly string[], { nested = [], flags }: Command): number {
   const taking = new Set(
-    [...flags, ...GLOBAL_FLAGS].filter(({ value }) => value !== undefined).map(({ name }) => name),
+    [...flags, ...GLOBAL_FLAGS].filter(({ value }) => value !== undefined).map(({ name }) => `--${name}`),
   );
-  const at = words.findIndex((word, i) =>
-    nested.includes(word) && !taking.has(words[i - 1]?.replace(/^--/, "") ?? "")
-  );
+  const at = words.findIndex((word, i) => nested.includes(word) && !taking.has(words[i - 1]));
   return at < 0 ? words.length : at;
 }
 

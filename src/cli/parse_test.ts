@@ -129,3 +129,22 @@ Deno.test("GLOBAL_FLAGS have names of their own", () => {
   const names = GLOBAL_FLAGS.flatMap((flag) => flag.short ? [flag.name, flag.short] : [flag.name]);
   assertEquals(new Set(names).size, names.length);
 });
+
+Deno.test("parseCommandLine() leaves a nested line as it is, from its first word on", () => {
+  const service: Command = {
+    ...status,
+    name: "service",
+    arguments: [{ name: "action", description: "What" }],
+    flags: [
+      { name: "scope", value: "SCOPE", description: "Whose" },
+      { name: "user", value: "NAME", description: "Who" },
+    ],
+    nested: ["watch", "serve"],
+  };
+  const words = (line: string) => parseCommandLine(line.split(" "), [service]).arguments;
+  const nested = ["watch", "serve", "--once", "-q"];
+  // "user" is a value here, and not the flag of that name.
+  assertEquals(words("service install --scope user watch serve --once -q"), ["install", ...nested]);
+  assertEquals(words("service --user serve install watch serve --once -q"), ["install", ...nested]);
+  assertEquals(words("service status"), ["status"]);
+});

@@ -1,4 +1,4 @@
-/** `filesync service`: `serve` and `watch` as services of the system. @module */
+/** `filesync service`: `serve`, `watch` and `sync` as services of the system. @module */
 import { EXIT, FilesyncError } from "../core/errors.ts";
 import { type Applied, applyInstallation, applyRemoval, runOrThrow } from "../service/apply.ts";
 import {
@@ -37,7 +37,7 @@ export function serviceCommand(
 ): CommandBody {
   return {
     description:
-      "Makes `filesync serve` or `filesync watch` a service, which starts with the system and is started again when it fails: of systemd, of launchd (macOS) or of Windows. Behind `install` or `print` stands the whole command line; its paths are made absolute, and settings of the environment and the settings file are written out. A token in FILESYNC_TOKEN is put into a file that only the service can read.\n\n" +
+      "Makes `filesync serve`, `filesync watch`, or `filesync sync` with --interval or --watch, a service, which starts with the system and is started again when it fails: of systemd, of launchd (macOS) or of Windows. Behind `install` or `print` stands the whole command line; its paths are made absolute, and settings of the environment and the settings file are written out. A token in FILESYNC_TOKEN is put into a file that only the service can read.\n\n" +
       "install brings it to the system, and starts it with every start of that. start, stop, status and uninstall take the service's name, as install prints it, or the same command line; status alone shows all. print shows what install would do, and does nothing.",
     arguments: [
       { name: "action", description: ACTIONS.filter((name) => name !== "run").join(", ") },
@@ -76,6 +76,10 @@ export function serviceCommand(
       {
         command: "filesync service install --now watch ~/photos --to backup.lan",
         does: "Watch from now on, and begin at once",
+      },
+      {
+        command: "filesync service install sync ~/docs /mnt/backup/docs --interval 1h",
+        does: "Back up every hour",
       },
       { command: "filesync service status", does: "Show all services, and what they log" },
       { command: "filesync service print watch ~/photos --to backup.lan", does: "Show what would be made" },
@@ -335,6 +339,7 @@ async function nameOf(work: Work): Promise<string> {
     // Only the name counts: flags that are required may be left out.
     const line = words.slice(0, 2);
     if (words[0] === "watch") line.push("--to=./");
+    if (words[0] === "sync") line.push("./", "--watch");
     return (await readJob(line, commands, context, { ...places, scope, executable: "", isHere: true })).name;
   }
   const name = fullName(words[0]);

@@ -16,7 +16,10 @@ import { TOKEN_VARIABLE } from "./token.ts";
 import { usageError } from "./usage_error.ts";
 
 /** The commands that run for as long as they are let. */
-export const LASTING = ["serve", "watch"] as const;
+export const LASTING = ["serve", "watch", "sync"] as const;
+
+/** Those of them that read their settings again when they are told to. */
+const RELOADING = ["serve", "watch"];
 
 /** These end at once, or belong to one run only. */
 const NOT_LASTING = ["help", "version", "once", "dry-run", "allow-mass-delete"];
@@ -64,15 +67,26 @@ export async function readJob(
   }
   checkArguments(command, line.arguments);
   const invocation = await settle(command, line, commands, context);
+  if (command.name === "sync" && !invocation.has("watch") && !invocation.has("interval")) {
+    throw usageError(
+      "make a service",
+      "a sync ends when all is in step",
+      "Add --watch, or how often it shall be done, such as --interval 1h",
+    );
+  }
   const path = (text: string) => place.isHere ? realPathOr(resolve(text)) : text;
   const directory = path(invocation.arguments[0]);
   const name = place.name ?? serviceName(command.name, directory);
   const flags = flagsOf(command);
   const writes: string[] = [];
   const reads: string[] = [];
-  (command.name === "serve" ? writes : reads).push(directory);
+  const changesIt = command.name === "serve" || (command.name === "sync" && invocation.has("two-way"));
+  (changesIt ? writes : reads).push(directory);
 
+  const to = command.name === "serve" ? undefined : invocation.arguments[1] ?? invocation.flag("to")!;
+  const destination = to === undefined ? undefined : parseDestination(to, Deno.cwd());
   const args = [command.name, directory];
+  if (command.name === "sync") args.push(destinationWord(to!, path));
   for (const [flagName, { values, from }] of invocation.settings) {
     const flag = flags.find((flag) => flag.name === flagName)!;
     if (from === "default" || NOT_CARRIED.has(flagName)) continue;
@@ -85,15 +99,15 @@ export async function readJob(
     args.push(`--${flag}=${file}`);
   }
 
-  const destination = command.name === "watch"
-    ? parseDestination(invocation.flag("to")!, Deno.cwd())
-    : undefined;
-  if (destination?.kind === "directory") writes.push(path(destination.path));
+  if (destination?.kind === "directory") {
+    const target = path(destination.path);
+    // A backup may have to be made anew, and its versions lie beside it.
+    writes.push(command.name === "sync" ? dirname(target) : target);
+  }
   const token = tokenOf(invocation, context, place.tokenOf(name));
   if (token !== undefined) carry("token-file", token.path);
-  const state = command.name === "watch" && invocation.flag("state") === undefined
-    ? place.stateOf?.(name)
-    : undefined;
+  const hasState = command.name !== "serve";
+  const state = hasState && invocation.flag("state") === undefined ? place.stateOf?.(name) : undefined;
   if (state !== undefined) carry("state", state.path);
   const log = invocation.flag("log") === undefined ? place.logOf?.(name) : path(invocation.flag("log")!);
   if (log !== undefined) {
@@ -105,16 +119,13 @@ export async function readJob(
     if (file !== undefined) reads.push(path(file));
   }
   if (token !== undefined) reads.push(token.path);
-  if (command.name === "watch" && invocation.flag("state") !== undefined) {
-    writes.push(path(invocation.flag("state")!));
-  }
+  if (hasState && invocation.flag("state") !== undefined) writes.push(path(invocation.flag("state")!));
   const { scope, account, executable } = place;
   return {
     ...{ name, scope, account, executable, args, writes, reads, token, log },
-    description: `filesync ${command.name} ${directory}${
-      destination === undefined ? "" : ` to ${invocation.flag("to")}`
-    }`,
+    description: `filesync ${command.name} ${directory}${to === undefined ? "" : ` to ${to}`}`,
     state: state?.managed,
+    reloads: RELOADING.includes(command.name),
     privilegedPort: command.name === "serve" && isPrivileged(invocation.flag("listen")!),
   };
 }
@@ -129,9 +140,11 @@ export function cautionFor(spec: ServiceSpec): string | undefined {
 /** The value of a flag as it shall stand in the service. */
 function written(flag: Flag, value: string, path: (text: string) => string): string {
   if (flag.value === "FILE" || flag.value === "DIR") return path(value);
-  if (flag.name !== "to") return value;
-  const destination = parseDestination(value, Deno.cwd());
-  return destination.kind === "directory" ? path(value) : value;
+  return flag.name === "to" ? destinationWord(value, path) : value;
+}
+
+function destinationWord(value: string, path: (text: string) => string): string {
+  return parseDestination(value, Deno.cwd()).kind === "directory" ? path(value) : value;
 }
 
 function wordsOf(flag: Flag, value: string): string[] {

@@ -28,6 +28,8 @@ export interface ServiceSpec {
   reads: readonly string[];
   /** Directory of its own, which the service manager makes where it can. */
   state?: string;
+  /** Whether it reads its settings again at SIGHUP, which ends others. @default {false} */
+  reloads?: boolean;
   /** Whether it listens on a port below 1024. @default {false} */
   privilegedPort?: boolean;
   /** The file its token is kept in, and the token when it shall be written there. */

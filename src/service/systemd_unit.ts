@@ -45,6 +45,8 @@ const FOR_THE_SYSTEM: [string, string][] = [
   ["PrivateMounts", "yes"],
 ];
 
+const RELOAD: [string, string] = ["ExecReload", "/bin/kill -HUP $MAINPID"];
+
 /** Root without these may not read, or write, what belongs to others. */
 const ROOTS_CAPABILITIES = {
   read: ["CAP_DAC_READ_SEARCH"],
@@ -58,6 +60,7 @@ export function systemdUnit(spec: ServiceSpec): string {
   const start = [`:${unitWord(executable)}`, ...args.map(unitWord)].join(" ");
   return unitFile(unitText(spec.description), scope, [
     ["ExecStart", start],
+    ...(spec.reloads ? [RELOAD] : []),
     ...(scope === "system" && spec.account !== undefined
       ? [["User", unitWord(spec.account)] as [string, string]]
       : []),
@@ -76,6 +79,7 @@ export function systemdTemplate(executable: string, account: string): string {
     ["EnvironmentFile", "-/etc/filesync/%i.env"],
     // Without the colon: both are variables. What they hold is not expanded again.
     ["ExecStart", `${unitWord(executable)} \${COMMAND} \${TREE}`],
+    RELOAD,
     ["User", unitWord(account)],
     ["StateDirectory", "filesync/%i"],
     ["StateDirectoryMode", "0700"],
@@ -100,7 +104,6 @@ function unitFile(description: string, scope: ServiceSpec["scope"], job: [string
     ["Service", [
       ["Type", "notify"],
       ...job,
-      ["ExecReload", "/bin/kill -HUP $MAINPID"],
       ["Restart", "always"],
       ["RestartSec", "5s"],
       // 130: interrupted, as asked. 2: wrong usage, which no new start makes right.
