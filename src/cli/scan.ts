@@ -7,9 +7,10 @@ import type { ScanSession } from "../crawler/scan_session.ts";
 import type { Shard } from "../crawler/shard.ts";
 import { CATALOG_FLAGS, openCatalog } from "./catalog_location.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
+import { limitOf } from "./limit.ts";
 import { openPrinter } from "./printer.ts";
 import type { Printer } from "./report.ts";
-import { parseCount, parseSize } from "./sizes.ts";
+import { parseCount } from "./sizes.ts";
 import { usageError } from "./usage_error.ts";
 
 export const scanCommand: CommandBody = {
@@ -40,7 +41,8 @@ export const scanCommand: CommandBody = {
       short: "l",
       value: "SIZE",
       env: "FILESYNC_LIMIT",
-      description: "Read at most SIZE a second for fingerprints, such as 100M",
+      description:
+        'Read at most SIZE a second for fingerprints, such as 100M; or by the hour: "08:00,10M 18:00,off"',
     },
     {
       name: "workers",
@@ -83,8 +85,7 @@ async function scan(invocation: Invocation, context: Context): Promise<number> {
   const shard = parseShard(invocation.flag("shard"));
   const metadata = parseMetadata(invocation.flags("meta"));
   const workers = invocation.flag("workers");
-  const limit = invocation.flag("limit");
-  const bytesPerSecond = limit === undefined ? undefined : parseSize(limit, "--limit");
+  const rateAt = limitOf(invocation);
   const ignore = invocation.flags("ignore");
   const oneFileSystem = invocation.has("one-file-system");
   const paranoid = invocation.has("paranoid");
@@ -120,7 +121,7 @@ async function scan(invocation: Invocation, context: Context): Promise<number> {
   let moved = 0;
   if (fingerprints) {
     const taken = await takeFingerprints(store, pool, {
-      ...{ host, root, paranoid, bytesPerSecond, clock, signal, scan: summary.scan },
+      ...{ host, root, paranoid, rateAt, clock, signal, scan: summary.scan },
       onProgress: (done, total) =>
         printer.report({
           type: "progress",

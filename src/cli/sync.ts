@@ -12,12 +12,13 @@ import {
   SERVER_FLAGS,
   serverTrust,
 } from "./destination.ts";
+import { LIMIT_FLAG, limitOf } from "./limit.ts";
 import { mirror } from "./mirror.ts";
 import { absolute, realDirectory, realPathOf } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import type { Printer } from "./report.ts";
 import { RETENTION_FLAGS, retentionOf } from "./retention_flags.ts";
-import { parseDuration, parseSize } from "./sizes.ts";
+import { parseDuration } from "./sizes.ts";
 import type { SyncJob } from "./sync_job.ts";
 import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
@@ -83,13 +84,7 @@ export const syncCommand: CommandBody = {
     },
     TOKEN_FILE_FLAG,
     STATE_FLAG,
-    {
-      name: "limit",
-      short: "l",
-      value: "SIZE",
-      env: "FILESYNC_LIMIT",
-      description: "Send at most SIZE a second, such as 10M",
-    },
+    LIMIT_FLAG,
     ...SERVER_FLAGS,
     { name: "dry-run", short: "n", description: "Print what would be done, and do nothing" },
     ...LOG_FLAGS,
@@ -137,7 +132,8 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
     refuseNesting(source, destination.path);
   }
   const name = destinationName(destination);
-  const [given, interval, limit] = ["state", "interval", "limit"].map((flag) => invocation.flag(flag));
+  const [given, interval] = ["state", "interval"].map((flag) => invocation.flag(flag));
+  const limit = limitOf(invocation);
   const versions = versionsOf(invocation, source, destination);
   return {
     source,
@@ -154,7 +150,7 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
     ...(invocation.settings.has("rebuild") ? { rebuild: invocation.has("rebuild") } : {}),
     token: readToken(invocation, context),
     trust: serverTrust(invocation),
-    ...(limit === undefined ? {} : { limit: parseSize(limit, "--limit") }),
+    ...(limit === undefined ? {} : { limit }),
     log: invocation.flag("log"),
   };
 }

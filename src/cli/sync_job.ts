@@ -1,4 +1,5 @@
 /** What `filesync sync` was asked to do. @module */
+import type { RateAt } from "../core/pace.ts";
 import type { Retention } from "../versions/retention.ts";
 import type { ConflictPolicy } from "../sync/two_way/decide.ts";
 import type { Destination, ServerTrust } from "./destination.ts";
@@ -26,7 +27,7 @@ export interface SyncJob {
   rebuild?: boolean;
   token?: string;
   trust: ServerTrust;
-  /** Most bytes to send in a second. */
-  limit?: number;
+  /** How fast to send at most. */
+  limit?: RateAt;
   log?: string;
 }

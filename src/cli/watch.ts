@@ -14,11 +14,11 @@ import {
   serverTrust,
 } from "./destination.ts";
 import { openLiveCatalog } from "./live_catalog.ts";
+import { LIMIT_FLAG, limitOf } from "./limit.ts";
 import { absolute, patternsFor, realDirectory } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import { exitCodeOfPush, push, type PushJob } from "./push.ts";
 import { onReload } from "./reload.ts";
-import { parseSize } from "./sizes.ts";
 import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
 import { usageError } from "./usage_error.ts";
@@ -50,13 +50,7 @@ export const watchCommand: CommandBody = {
     },
     TOKEN_FILE_FLAG,
     STATE_FLAG,
-    {
-      name: "limit",
-      short: "l",
-      value: "SIZE",
-      env: "FILESYNC_LIMIT",
-      description: "Send at most SIZE a second, such as 10M",
-    },
+    LIMIT_FLAG,
     ...SERVER_FLAGS,
     {
       name: "allow-mass-delete",
@@ -89,6 +83,10 @@ export const watchCommand: CommandBody = {
       does: "Leave out what is built",
     },
     { command: "filesync watch ~/docs --to backup.lan --into laptop", does: "Share a server with others" },
+    {
+      command: 'filesync watch . --to backup.lan --limit "08:00,1M 18:00,off"',
+      does: "Leave the line to others by day",
+    },
   ],
   run: watch,
 };
@@ -109,8 +107,7 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
       "Start the server with it: filesync serve --no-fsync",
     );
   }
-  const limit = invocation.flag("limit");
-  const bytesPerSecond = limit === undefined ? undefined : parseSize(limit, "--limit");
+  const limit = limitOf(invocation);
   let token = readToken(invocation, context);
   const name = destinationName(destination);
   const given = invocation.flag("state");
@@ -138,9 +135,7 @@ async function watch(invocation: Invocation, context: Context): Promise<number> 
   using _reload = onReload(context, printer, () => void (token = readToken(invocation, context)));
   await using resources = new AsyncDisposableStack();
   resources.defer(() => opened.close());
-  const receiver = bytesPerSecond === undefined
-    ? opened
-    : throttledReceiver(opened, bytesPerSecond, clock, signal);
+  const receiver = limit === undefined ? opened : throttledReceiver(opened, limit, clock, signal);
   const stateDirectory = given === undefined ? stateDirectoryFor(context, source, name) : absolute(given);
   const ignore = invocation.flags("ignore");
   const ownFiles = [invocation.flag("log")];

@@ -12,6 +12,14 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+const DAY_MINUTES = 24 * 60;
+
+/** Minutes since Sunday, midnight, that the clocks on the wall show at `time`, where this machine is. */
+export function localMinuteOfWeek(time: number): number {
+  const local = new Date(time);
+  return local.getDay() * DAY_MINUTES + local.getHours() * 60 + local.getMinutes();
+}
+
 /** The real clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts";
+import { Pace, type RateAt } from "../core/pace.ts";
 import type { Problem } from "../core/problem.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { KIND } from "./listing.ts";
@@ -33,8 +34,8 @@ export interface TakeFingerprintsOptions {
   scan: number;
   /** Whether files that have a fingerprint are read again. @default {false} */
   paranoid?: boolean;
-  /** @default {as fast as it goes} */
-  bytesPerSecond?: number;
+  /** How fast to read at most. @default {as fast as it goes} */
+  rateAt?: RateAt;
   clock: Clock;
   signal?: AbortSignal;
   onProgress?: (done: Amount, total: Amount) => void;
@@ -84,7 +85,11 @@ export async function takeFingerprints(
     root,
   ]);
   const totals: FingerprintTotals = { files: 0, bytes: 0, modified: 0, moved: 0 };
-  const pace = new Pace(options);
+  const pace = options.rateAt && new Pace(options.rateAt, options.clock);
+  const mayRead = async (bytes: number) => {
+    await pace?.pay(bytes, options.signal).catch(() => {});
+    return !options.signal?.aborted;
+  };
   let [directory, name] = [0, ""];
   for (;;) {
     if (signal?.aborted) return totals;
@@ -96,7 +101,7 @@ export async function takeFingerprints(
     ) as unknown as Candidate[];
     if (batch.length === 0) break;
     ({ directory_id: directory, name } = batch[batch.length - 1]);
-    const found = await readAll(batch, reader, pace);
+    const found = await readAll(batch, reader, mayRead);
     await sql.transaction(async () => {
       for (const [i, candidate] of batch.entries()) {
         const given = found[i];
@@ -121,7 +126,7 @@ export async function takeFingerprints(
 async function readAll(
   batch: Candidate[],
   reader: FingerprintReader,
-  pace: Pace,
+  mayRead: (bytes: number) => Promise<boolean>,
 ): Promise<(Fingerprint | Problem | undefined)[]> {
   const found: (Fingerprint | Problem | undefined)[] = new Array(batch.length);
   let next = 0;
@@ -132,36 +137,13 @@ async function readAll(
       while (next < batch.length && next - start < GROUP_FILES && (next === start || bytes < GROUP_BYTES)) {
         bytes += batch[next++].size;
       }
-      if (!await pace.allow(bytes)) return;
+      if (!await mayRead(bytes)) return;
       const given = await reader.fingerprint(batch.slice(start, next).map(({ path }) => path));
       given.forEach((one, i) => found[start + i] = one);
     }
   }
   await Promise.all(Array.from({ length: reader.size }, work));
   return found;
-}
-
-/** Holds reading back to so many bytes a second. */
-class Pace {
-  readonly #options: Pick<TakeFingerprintsOptions, "bytesPerSecond" | "clock" | "signal">;
-  #freeAt: number;
-
-  constructor(options: Pick<TakeFingerprintsOptions, "bytesPerSecond" | "clock" | "signal">) {
-    this.#options = options;
-    this.#freeAt = options.clock.now();
-  }
-
-  /** Resolves when `bytes` may be read: false when the signal has aborted. */
-  async allow(bytes: number): Promise<boolean> {
-    const { bytesPerSecond, clock, signal } = this.#options;
-    if (bytesPerSecond !== undefined) {
-      const now = clock.now();
-      const wait = this.#freeAt - now;
-      this.#freeAt = Math.max(this.#freeAt, now) + bytes / bytesPerSecond * 1000;
-      if (wait > 0) await clock.sleep(wait, signal).catch(() => {});
-    }
-    return !signal?.aborted;
-  }
 }
 
 function isAsScanned(candidate: Candidate, { size, mtime }: Fingerprint): boolean {

@@ -1,28 +1,17 @@
 /** A receiver that is not sent more than so many bytes a second. @module */
-import { type Clock, steadyClock } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
+import { Pace, type RateAt } from "../core/pace.ts";
 import type { Receiver } from "./receiver.ts";
 
-/**
- * Wraps `receiver` so that content goes out at `bytesPerSecond` on average. A piece may go at once
- * when nothing went before it; the next ones wait until it is paid for.
- */
+/** Wraps `receiver` so that content goes out as fast as `rateAt` allows: see {@linkcode Pace}. */
 export function throttledReceiver(
   receiver: Receiver,
-  bytesPerSecond: number,
+  rateAt: RateAt,
   clock: Clock,
   signal: AbortSignal,
 ): Receiver {
-  const steady = steadyClock(clock);
-  let freeAt = 0;
-
-  /** Waits until `bytes` may go. */
-  async function pay(bytes: number): Promise<void> {
-    const now = steady.now();
-    const start = Math.max(freeAt, now);
-    freeAt = start + 1_000 * bytes / bytesPerSecond;
-    if (start > now) await steady.sleep(start - now, signal);
-  }
-
+  const pace = new Pace(rateAt, clock);
+  const pay = (bytes: number) => pace.pay(bytes, signal);
   return {
     isNear: false,
     open: () => receiver.open(),

@@ -10,7 +10,10 @@ import { throttledReceiver } from "./throttled_receiver.ts";
 
 receiverContract(
   "throttledReceiver()",
-  () => openSubject((local) => throttledReceiver(local, 1 << 30, systemClock, new AbortController().signal)),
+  () =>
+    openSubject((local) =>
+      throttledReceiver(local, () => 1 << 30, systemClock, new AbortController().signal)
+    ),
 );
 
 /** A receiver that notes when it was called. */
@@ -37,7 +40,7 @@ function chunks(...lengths: number[]) {
 Deno.test("throttledReceiver() lets the first go at once, and the next when it is paid for", async () => {
   const clock = new FakeClock();
   const { calls, receiver } = notes(clock);
-  const throttled = throttledReceiver(receiver, 1_000, clock, new AbortController().signal);
+  const throttled = throttledReceiver(receiver, () => 1_000, clock, new AbortController().signal);
   const all = Promise.all([
     throttled.stage(chunks(400, 600)),
     throttled.stage(chunks(500)),
@@ -67,7 +70,7 @@ Deno.test("throttledReceiver() stops waiting when it is told to end", async () =
   const clock = new FakeClock();
   const { calls, receiver } = notes(clock);
   const end = new AbortController();
-  const throttled = throttledReceiver(receiver, 1, clock, end.signal);
+  const throttled = throttledReceiver(receiver, () => 1, clock, end.signal);
   await throttled.stage(chunks(1_000));
   const waiting = throttled.stage(chunks(1));
   end.abort(new Error("the end"));
