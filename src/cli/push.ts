@@ -41,6 +41,8 @@ export interface PushJob {
    * time of the file did is held back unless it is: it is damaged.
    */
   isGood?: (path: TreePath, content: Digest) => boolean;
+  /** What several pushes of one process share. */
+  shared?: Pick<PusherOptions, "pool" | "openWatch">;
   /** Plan it only, by what was known after the last run, or exactly, by asking the receiver. @default {false} */
   dryRun?: boolean | "exact";
   /** Say nothing when nothing had to be done. @default {false} */
@@ -91,6 +93,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     deleteExtra: job.deleteExtra,
     isGood: job.isGood,
     brakeShare: job.brakeShare,
+    ...job.shared,
   });
   let planned: Action[] = [];
   const outcome = (): PushOutcome => {

@@ -15,7 +15,7 @@ import { isWithin, type TreePath } from "../core/path.ts";
 import { IgnoreRules } from "../files/ignore_rules.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import type { Receiver } from "../transport/receiver.ts";
-import { Watcher } from "../watcher/watcher.ts";
+import { type OpenWatch, openWatcher, type Watch } from "../watcher/watcher.ts";
 import type { WatchEvent } from "../watcher/watch_event.ts";
 import { FreshContents } from "./fresh_contents.ts";
 import { type Findings, Inspector, type Look } from "./inspector.ts";
@@ -47,6 +47,10 @@ export interface PusherOptions {
    * time of the file did is held back unless it is: it is damaged.
    */
   isGood?: (path: TreePath, content: Digest) => boolean;
+  /** Describes files; stays open. @default {a pool of its own} */
+  pool?: DescribePool;
+  /** @default {openWatcher} */
+  openWatch?: OpenWatch;
 }
 
 /** Waits before a file is looked at again that changed while it was read, milliseconds. */
@@ -82,7 +86,8 @@ const POLL_MS = 20;
 /** See the module's comment. */
 export class Pusher implements AsyncDisposable {
   readonly #options: PusherOptions;
-  readonly #pool = new DescribePool(DEFAULT_CHUNKING);
+  readonly #own = new DisposableStack();
+  readonly #pool: DescribePool;
   readonly #fresh = new FreshContents();
   readonly #looking = new Mutex();
   readonly #stop = new AbortController();
@@ -101,6 +106,7 @@ export class Pusher implements AsyncDisposable {
   /** @throws {FilesyncError} When the source is missing, is no directory or cannot be read. */
   constructor(options: PusherOptions) {
     this.#options = options;
+    this.#pool = options.pool ?? this.#own.use(new DescribePool(DEFAULT_CHUNKING));
     this.#root = TreeRoot.open(options.source);
     this.#rules = IgnoreRules.load(this.#root, options.ignore);
     this.#inspector = this.#createInspector();
@@ -163,9 +169,10 @@ export class Pusher implements AsyncDisposable {
    */
   async watch(signal: AbortSignal): Promise<void> {
     await this.#whileSending(signal, Infinity, async (stopped) => {
-      await using watcher = new Watcher(this.#root.path, {
-        clock: this.#options.clock,
-        stateDirectory: this.#options.state.directory,
+      const { clock, state, openWatch = openWatcher } = this.#options;
+      await using watcher = openWatch(this.#root.path, {
+        clock,
+        stateDirectory: state.directory,
         goneHoldMs: GONE_HOLD_MS,
         ignores: (path, isDirectory) => this.#ignores(path, isDirectory),
       });
@@ -179,7 +186,7 @@ export class Pusher implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    this.#pool[Symbol.dispose]();
+    this.#own.dispose();
     // A look under way ends at its next step.
     await this.#looking.run(() => Promise.resolve());
     this.#root[Symbol.dispose]();
@@ -209,7 +216,7 @@ export class Pusher implements AsyncDisposable {
   }
 
   /** A change that cannot be recorded now, because our own disk is full, is found by a look at everything later. */
-  async #handleOrLookLater(event: WatchEvent, watcher: Watcher, signal: AbortSignal): Promise<void> {
+  async #handleOrLookLater(event: WatchEvent, watcher: Watch, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
     for (
       let tries = 1, next = event;
@@ -227,7 +234,7 @@ export class Pusher implements AsyncDisposable {
     }
   }
 
-  async #handle(event: WatchEvent, watcher: Watcher, signal: AbortSignal): Promise<void> {
+  async #handle(event: WatchEvent, watcher: Watch, signal: AbortSignal): Promise<void> {
     const { onEvent } = this.#options;
     switch (event.type) {
       case "dirty":
@@ -254,7 +261,7 @@ export class Pusher implements AsyncDisposable {
     }
   }
 
-  async #lookAtAll(signal: AbortSignal, watcher?: Watcher): Promise<void> {
+  async #lookAtAll(signal: AbortSignal, watcher?: Watch): Promise<void> {
     const { clock } = this.#options;
     const startedAt = clock.now();
     const findings = await this.#looking.run(() => this.#inspector.lookAtAll(signal));
@@ -265,7 +272,7 @@ export class Pusher implements AsyncDisposable {
   }
 
   /** Makes sure that no change was missed, once for all changes until then. */
-  #verifyLater(signal: AbortSignal, watcher: Watcher): void {
+  #verifyLater(signal: AbortSignal, watcher: Watch): void {
     if (this.#verifying) return;
     this.#verifying = true;
     const delay = Math.min(Math.max(VERIFY_MS, this.#lookMs / VERIFY_SHARE), VERIFY_CAP_MS);
@@ -278,7 +285,7 @@ export class Pusher implements AsyncDisposable {
   }
 
   /** Does what a look asks for. */
-  #take({ appeared, unstable, problems, brake }: Findings, signal: AbortSignal, watcher?: Watcher): void {
+  #take({ appeared, unstable, problems, brake }: Findings, signal: AbortSignal, watcher?: Watch): void {
     for (const path of appeared) watcher?.revisit(path);
     for (const problem of problems) this.#options.onEvent({ type: "problem", problem });
     if (unstable.length > 0) this.#lookLater(unstable, signal);

@@ -17,11 +17,6 @@ export class Outbox {
     this.#maxPaths = maxPaths;
   }
 
-  /** Whether {@linkcode close} was called. */
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   /** `path` is to be looked at. */
   dirty(path: TreePath, deep = false): void {
     this.#dirty.set(path, deep || (this.#dirty.get(path) ?? false));
@@ -79,6 +74,15 @@ export class Outbox {
     signal?.addEventListener("abort", wake, { once: true });
     await promise;
     signal?.removeEventListener("abort", wake);
+  }
+
+  /** All events, as they come, until it is closed or `signal` aborts. */
+  async *events(signal?: AbortSignal): AsyncIterableIterator<WatchEvent> {
+    while (!this.#closed && !signal?.aborted) {
+      const event = this.take();
+      if (event === undefined) await this.arrival(signal);
+      else yield event;
+    }
   }
 
   /** Ends the waiting. */

@@ -57,9 +57,27 @@ interface Revisit {
   due: number;
 }
 
-/** Watches one directory for one consumer. */
-export class Watcher implements AsyncDisposable {
+/** What a consumer has of a watcher. */
+export interface Watch extends AsyncDisposable {
   /** Resolves when the watches stand: a reconcile that starts after it misses nothing. */
+  readonly ready: Promise<void>;
+  /** What there is to say, for one consumer, until `signal` aborts or the watch is disposed of. */
+  events(signal?: AbortSignal): AsyncIterableIterator<WatchEvent>;
+  /**
+   * Asks for another, deep look at a directory that appeared: what was put into it before its
+   * watch stood had no event. The consumer lists it at once itself.
+   */
+  revisit(path: TreePath, afterMs?: number): void;
+}
+
+/** Begins to watch a directory, which need not exist yet. */
+export type OpenWatch = (root: string, options: WatcherOptions) => Watch;
+
+/** A watcher of one's own. */
+export const openWatcher: OpenWatch = (root, options) => new Watcher(root, options);
+
+/** Watches one directory for one consumer. */
+export class Watcher implements Watch {
   readonly ready: Promise<void>;
 
   readonly #root: string;
@@ -123,19 +141,10 @@ export class Watcher implements AsyncDisposable {
     this.ready = this.#supervisor.ready;
   }
 
-  /** What the watcher has to say, for one consumer, until `signal` aborts or the watcher is disposed of. */
-  async *events(signal?: AbortSignal): AsyncIterableIterator<WatchEvent> {
-    while (!this.#outbox.closed && !signal?.aborted) {
-      const event = this.#outbox.take();
-      if (event === undefined) await this.#outbox.arrival(signal);
-      else yield event;
-    }
+  events(signal?: AbortSignal): AsyncIterableIterator<WatchEvent> {
+    return this.#outbox.events(signal);
   }
 
-  /**
-   * Asks for another, deep look at a directory that appeared: what was put into it before its
-   * watch stood had no event. The consumer lists it at once itself.
-   */
   revisit(path: TreePath, afterMs = 1000): void {
     const due = this.#clock.now() + afterMs;
     this.#revisits.push({ path, due });
