@@ -62,15 +62,20 @@ export interface Command {
    * arguments, flags too.
    */
   nested?: readonly string[];
+  /**
+   * Whether the settings file may ask for it with its arguments, as keys of `[name]`, or several times, in tables
+   * `[[name]]`. All its arguments are optional then. @default {false}
+   */
+  fromTables?: boolean;
   /** Does it; resolves to the exit code. */
   run(invocation: Invocation, context: Context): Promise<number>;
 }
 
 /** All of a command but what the list of commands shows. */
-export type CommandBody = Omit<Command, "name" | "summary">;
+export type CommandBody = Omit<Command, "name" | "summary" | "fromTables">;
 
 /** A command whose code is loaded only when it is asked for: what one command needs must not slow others down. */
-export interface LazyCommand extends Pick<Command, "name" | "summary"> {
+export interface LazyCommand extends Pick<Command, "name" | "summary" | "fromTables"> {
   load(): Promise<CommandBody>;
 }
 
@@ -100,6 +105,14 @@ export interface Setting {
  */
 export interface Invocation {
   arguments: string[];
+  /**
+   * What the tables of the settings file ask for, each with arguments of its own and the flags of the command
+   * line. With them, or without arguments where tables can give them, flags that are required may be missing
+   * here; asking for one is a {@linkcode FilesyncError} `usage`.
+   */
+  tables: Invocation[];
+  /** All of the settings file, for commands that look after others. */
+  file: Readonly<Record<string, unknown>>;
   /** The value of a flag, or its default. */
   flag(name: string): string | undefined;
   /** All values of a flag that repeats. */

@@ -10,6 +10,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "watch",
+    fromTables: true,
     summary: "Push every change of a directory to a server or another directory",
     load: () => import("./watch.ts").then(({ watchCommand }) => watchCommand),
   },

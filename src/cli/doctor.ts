@@ -1,7 +1,7 @@
 /** `filesync doctor`: what could keep filesync from working here. @module */
 import { EXIT, FilesyncError, nextStep, toFilesyncError } from "../core/errors.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
-import { parseDestination, SERVER_FLAGS } from "./destination.ts";
+import { type Destination, parseDestination, SERVER_FLAGS } from "./destination.ts";
 import { type Check, fail } from "./doctor_check.ts";
 import { checkDestination, checkDirectory, checkStates, checkSystem } from "./doctor_machine.ts";
 import { checkServer } from "./doctor_server.ts";
@@ -11,16 +11,19 @@ import { visible } from "./quote.ts";
 import { STATE_FLAG } from "./state_home.ts";
 import { createStyle, type Style } from "./style.ts";
 import { TOKEN_FILE_FLAG } from "./token.ts";
+import type { WatchJob } from "./watch_job.ts";
+import { configuredJobs } from "./watch_tables.ts";
 
 export const doctorCommand: CommandBody = {
   description:
-    "Looks at the limits of this machine, at <dir> and the watches that it takes, at the states of all pushes, and with --to at the way to a server or a directory: its clock, version, certificate, token and free space. Changes nothing. Every line is ok, a warning or a failure, with the next step. The exit code is 1 when anything failed.",
+    "Looks at the limits of this machine, at <dir> and the watches that it takes, at the states of all pushes, and with --to at the way to a server or a directory: its clock, version, certificate, token and free space. Without either, looks at what the settings file tells `filesync watch` to push. Changes nothing. Every line is ok, a warning or a failure, with the next step. The exit code is 1 when anything failed.",
   arguments: [{ name: "dir", optional: true, description: "A directory that is to be watched, or is" }],
   flags: [
     {
       name: "to",
       short: "t",
       value: "DEST",
+      repeat: true,
       env: "FILESYNC_TO",
       description: "Also check host[:port] or http(s)://… of `filesync serve`, or a directory",
     },
@@ -37,7 +40,7 @@ export const doctorCommand: CommandBody = {
 
 async function doctor(invocation: Invocation, context: Context): Promise<number> {
   const [directory] = invocation.arguments;
-  const to = invocation.flag("to");
+  const to = invocation.flags("to");
   let failed = false;
   for await (const check of checks(invocation, context, directory, to)) {
     failed ||= check.verdict === "fail";
@@ -54,13 +57,34 @@ async function* checks(
   invocation: Invocation,
   context: Context,
   directory: string | undefined,
-  to: string | undefined,
+  to: readonly string[],
 ): AsyncGenerator<Check> {
   yield* checkSystem();
   if (directory !== undefined) yield* guarded("directory", () => checkDirectory(absolute(directory)));
   yield* guarded("state", () => checkStates(invocation, context));
-  if (to === undefined) return;
-  const destination = parseDestination(to, Deno.cwd());
+  for (const text of to) yield* checkTo(parseDestination(text, Deno.cwd()), invocation, context);
+  if (directory === undefined && to.length === 0) yield* checkConfigured(invocation, context);
+}
+
+/** All that the settings file asks `filesync watch` for. */
+async function* checkConfigured(invocation: Invocation, context: Context): AsyncGenerator<Check> {
+  let jobs: WatchJob[];
+  try {
+    jobs = configuredJobs(invocation, context);
+  } catch (error) {
+    return yield failureOf("settings", error);
+  }
+  for (const source of new Set(jobs.map(({ source }) => source))) {
+    yield* guarded("directory", () => checkDirectory(source));
+  }
+  for (const job of jobs) yield* checkTo(job.to, job.invocation, context);
+}
+
+async function* checkTo(
+  destination: Destination,
+  invocation: Invocation,
+  context: Context,
+): AsyncGenerator<Check> {
   if (destination.kind === "directory") {
     return yield* guarded("destination", () => checkDestination(destination.path));
   }

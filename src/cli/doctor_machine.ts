@@ -8,7 +8,7 @@ import { STATE_FILE } from "../sync/source_state.ts";
 import type { Context, Invocation } from "./command.ts";
 import { type Check, fail, freeBytes, ok, spaceCheck, warn } from "./doctor_check.ts";
 import { count } from "./report_text.ts";
-import { stateDirectories, stateHome } from "./state_home.ts";
+import { stateDirectoriesAt } from "./state_home.ts";
 import { absolute } from "./places.ts";
 
 /** With fewer files allowed, a big push or many clients can run out of them. */
@@ -61,7 +61,7 @@ export function watchCheck(directories: number, most: number): Check {
 /** The states of pushes: their databases, their space and that nobody else can read them. */
 export function* checkStates(invocation: Invocation, context: Context): Generator<Check> {
   const given = invocation.flag("state");
-  const directories = given === undefined ? stateDirectories(stateHome(context)) : [absolute(given)];
+  const directories = stateDirectoriesAt(context, given && absolute(given));
   if (directories.length === 0) yield ok("state", "nothing is pushed from here yet");
   for (const directory of directories) {
     yield databaseCheck(join(directory, STATE_FILE));

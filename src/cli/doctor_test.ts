@@ -119,3 +119,27 @@ Deno.test("doctor judges watches, space, versions and clocks", () => {
   ]);
   assertEquals(verdicts([0, -4_000, 60_000, -86_400_000].map(clockCheck)), ["ok", "ok", "warn", "warn"]);
 });
+
+Deno.test("doctor without a directory looks at what the settings file names", async () => {
+  using home = new Home();
+  const source = makeTree(home.directory("source"), { a: "1" });
+  const copies = ["one", "two"].map((name) => home.directory(name));
+  const file = `${home.path}/filesync.toml`;
+  const table = (dir: string, to: unknown) => `[[watch]]\ndir = "${dir}"\nto = ${JSON.stringify(to)}\n`;
+  Deno.writeTextFileSync(file, table(source, copies));
+  const good = await doctor(home, "--config", file);
+  assertEquals([good.code, verdictOf(good.checks, "directory")], [EXIT.done, "ok"]);
+  assertEquals(good.checks.filter(({ name }) => name === "destination").length, 2);
+  Deno.writeTextFileSync(file, table(source, copies) + table(`${home.path}/none`, "127.0.0.1:1"));
+  const { checks } = await doctor(home, "--config", file);
+  assertEquals(checks.filter(({ verdict }) => verdict === "fail").map(({ name }) => name), [
+    "directory",
+    "server",
+  ]);
+  Deno.writeTextFileSync(file, table(source, copies) + "limti = 1\n");
+  const wrong = await doctor(home, "--config", file);
+  assertMatch(
+    wrong.checks.find(({ name }) => name === "settings")!.detail,
+    /"limti" of \[\[watch\]\] number 1/,
+  );
+});

@@ -79,7 +79,8 @@ export function settingsTemplate(commands: readonly Command[]): string {
     const flags = command.flags.filter((flag) => !flag.hidden && !OF_ONE_RUN.has(flag.name));
     if (flags.length === 0) return [];
     const title = wrap(`${command.summary}.`, COLUMNS - 2).map((line) => `# ${line}`).join("\n");
-    return [[title, `[${command.name}]`, ...flags.map(settingLines)].join("\n")];
+    const lines = [title, `[${command.name}]`, ...flags.map(settingLines)];
+    return [[...lines, ...command.fromTables ? tableLines(command) : []].join("\n")];
   });
   return [
     "# Settings of filesync. Each is a flag of the command its section is named for; flags and",
@@ -95,6 +96,17 @@ function settingLines(flag: Flag): string {
   const note = flag.env === undefined ? flag.description : `${flag.description} (${flag.env})`;
   const comment = wrap(note, COLUMNS - 3).map((line) => `#  ${line}`).join("\n");
   return `${comment}\n# ${flag.name} = ${valueOf(flag)}`;
+}
+
+/** How to ask for a command several times. */
+function tableLines({ name, arguments: words }: Command): string[] {
+  const comment =
+    `To have filesync ${name} do several at once, without arguments: in place of [${name}], a table for each, with these settings and`;
+  return [
+    ...wrap(comment, COLUMNS - 3).map((line) => `#  ${line}`),
+    `# [[${name}]]`,
+    ...words.map((word) => `# ${word.name} = ${JSON.stringify(word.name.toUpperCase())}`),
+  ];
 }
 
 function valueOf({ value, repeat, default: standard }: Flag): string {

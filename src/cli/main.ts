@@ -117,10 +117,16 @@ export async function settle(
   commands: readonly CommandEntry[],
   context: Context,
 ): Promise<Invocation> {
-  const named = globalSetting("config", line, context)?.values[0];
-  const path = named ?? defaultSettingsPath(context.environment, Deno.build.os);
-  const file = path === undefined ? {} : await readSettingsFile(path, commands, named !== undefined);
+  const path = settingsPath(line, context);
+  const isNamed = globalSetting("config", line, context) !== undefined;
+  const file = path === undefined ? {} : await readSettingsFile(path, commands, isNamed);
   return invocationOf(command, line, context.environment, file);
+}
+
+/** The settings file that a line is about, whether or not there is one. */
+export function settingsPath(line: CommandLine, context: Context): string | undefined {
+  return globalSetting("config", line, context)?.values[0] ??
+    defaultSettingsPath(context.environment, Deno.build.os);
 }
 
 function globalSetting(name: string, line: CommandLine, context: Context) {

@@ -3,6 +3,7 @@ import { SYNC_SHARE } from "../sync/brake.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import { guardedReceiver } from "../transport/guarded_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
+import { Pace } from "../core/pace.ts";
 import { throttledReceiver } from "../transport/throttled_receiver.ts";
 import { openBackup } from "./backup_place.ts";
 import { BackupVersions, type KeptSide } from "./backup_versions.ts";
@@ -48,7 +49,9 @@ async function pushTo(
   const keeper = keeperOf(job, receiver, printer, context);
   if (keeper !== undefined) resources.use(keeper.versions);
   const isGood = keeper?.versions.syncedIn(keeper.backup) ?? (() => false);
-  const limited = job.limit === undefined ? receiver : throttledReceiver(receiver, job.limit, clock, signal);
+  const limited = job.limit === undefined
+    ? receiver
+    : throttledReceiver(receiver, new Pace(job.limit, clock), signal);
   const pushed: PushJob = {
     source: job.source,
     destination: job.name,

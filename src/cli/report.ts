@@ -190,8 +190,16 @@ export interface VerifiedReport {
   seconds: number;
 }
 
+/** Which of several pushes a report is of; the source only when they have several. */
+export interface PushName {
+  source?: string;
+  destination?: string;
+}
+
 /** What a command tells the user. */
-export type Report =
+export type Report = PushName & AnyReport;
+
+type AnyReport =
   | StartedReport
   | ScanReport
   | ScannedReport

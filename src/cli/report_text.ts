@@ -25,6 +25,16 @@ export interface ReportText {
  * @param now Milliseconds since the epoch, to say how long until the next try.
  */
 export function textOf(report: Exclude<Report, ProgressReport>, now: number): ReportText {
+  const text = ofReport(report, now);
+  const { type, source, destination } = report;
+  if (type === "started" || destination === undefined) return text;
+  const whose = source === undefined
+    ? `to ${quotePath(destination)}`
+    : `${quotePath(source)} → ${quotePath(destination)}`;
+  return { ...text, detail: text.detail === undefined ? whose : `${text.detail}, ${whose}` };
+}
+
+function ofReport(report: Exclude<Report, ProgressReport>, now: number): ReportText {
   switch (report.type) {
     case "started": {
       const sides = [report.source, report.destination].filter((side) => side !== undefined).map(quotePath);

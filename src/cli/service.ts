@@ -286,7 +286,7 @@ async function plan(work: Work): Promise<{ spec?: ServiceSpec; installation: Ins
   });
   // Windows' services run as LocalSystem unless told otherwise.
   if (scope === "system" && isHere && platform !== "windows") {
-    spec.account ??= await ownerOf(spec.args[1], run);
+    spec.account ??= await ownerOf(spec.belongsTo ?? spec.args[1], run);
   }
   const isInstalled = invocation.arguments[0] === "install" && platform === "windows" &&
     (await places.manager.installed()).includes(spec.name);

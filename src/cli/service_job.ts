@@ -8,12 +8,13 @@ import { dirname, resolve } from "@std/path";
 import { serviceName, type ServiceScope, type ServiceSpec } from "../service/manager.ts";
 import { type CommandEntry, type Context, type Flag, flagsOf, type Invocation } from "./command.ts";
 import { isLoopback, parseDestination } from "./destination.ts";
-import { settle } from "./main.ts";
+import { settingsPath, settle } from "./main.ts";
 import { checkArguments, loadNamed, parseCommandLine } from "./parse.ts";
 import { quotePath } from "./quote.ts";
 import { parseListen } from "./serve.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
 import { usageError } from "./usage_error.ts";
+import { watchJobs } from "./watch_job.ts";
 
 /** The commands that run for as long as they are let. */
 export const LASTING = ["serve", "watch", "sync"] as const;
@@ -75,21 +76,24 @@ export async function readJob(
     );
   }
   const path = (text: string) => place.isHere ? realPathOr(resolve(text)) : text;
-  const directory = path(invocation.arguments[0]);
-  const name = place.name ?? serviceName(command.name, directory);
+  const isWatch = command.name === "watch";
+  // What tables of the settings file say stays there.
+  const tables = isWatch && !invocation.settings.has("to") ? watchJobs(invocation, context) : [];
+  const given = invocation.arguments.map(path);
+  const name = place.name ?? serviceName(command.name, given[0]);
   const flags = flagsOf(command);
   const writes: string[] = [];
   const reads: string[] = [];
-  const changesIt = command.name === "serve" || (command.name === "sync" && invocation.has("two-way"));
-  (changesIt ? writes : reads).push(directory);
+  const isSync = command.name === "sync";
+  const directories = isSync ? given.slice(0, 1) : given;
+  const isChanged = command.name === "serve" || (isSync && invocation.has("two-way"));
+  (isChanged ? writes : reads).push(...directories, ...tables.map(({ source }) => source));
 
-  const to = command.name === "serve" ? undefined : invocation.arguments[1] ?? invocation.flag("to")!;
-  const destination = to === undefined ? undefined : parseDestination(to, Deno.cwd());
-  const args = [command.name, directory];
-  if (command.name === "sync") args.push(destinationWord(to!, path));
+  const args = [command.name, ...directories];
+  if (isSync) args.push(destinationWord(invocation.arguments[1], path));
   for (const [flagName, { values, from }] of invocation.settings) {
     const flag = flags.find((flag) => flag.name === flagName)!;
-    if (from === "default" || NOT_CARRIED.has(flagName)) continue;
+    if (from === "default" || NOT_CARRIED.has(flagName) || (tables.length > 0 && from === "file")) continue;
     if (NOT_LASTING.includes(flagName)) {
       throw usageError("make a service", `--${flagName} is for a single run`, `Leave --${flagName} out`);
     }
@@ -99,10 +103,23 @@ export async function readJob(
     args.push(`--${flag}=${file}`);
   }
 
-  if (destination?.kind === "directory") {
-    const target = path(destination.path);
+  const settingsFile = tables.length > 0 ? path(settingsPath(line, context)!) : undefined;
+  if (settingsFile !== undefined) {
+    carry("config", settingsFile);
+    reads.push(settingsFile);
+  }
+  const named = isSync
+    ? [invocation.arguments[1]]
+    : isWatch && tables.length === 0
+    ? invocation.flags("to")
+    : [];
+  const destinations = [
+    ...named.map((to) => parseDestination(to, Deno.cwd())),
+    ...tables.map(({ to }) => to),
+  ];
+  for (const to of destinations) {
     // A backup may have to be made anew, and its versions lie beside it.
-    writes.push(command.name === "sync" ? dirname(target) : target);
+    if (to.kind === "directory") writes.push(isSync ? dirname(path(to.path)) : path(to.path));
   }
   const token = tokenOf(invocation, context, place.tokenOf(name));
   if (token !== undefined) carry("token-file", token.path);
@@ -119,11 +136,22 @@ export async function readJob(
     if (file !== undefined) reads.push(path(file));
   }
   if (token !== undefined) reads.push(token.path);
+  for (const { invocation } of tables) {
+    const file = invocation.flag("token-file");
+    if (file !== undefined) reads.push(path(file));
+  }
   if (hasState && invocation.flag("state") !== undefined) writes.push(path(invocation.flag("state")!));
   const { scope, account, executable } = place;
   return {
     ...{ name, scope, account, executable, args, writes, reads, token, log },
-    description: `filesync ${command.name} ${directory}${to === undefined ? "" : ` to ${to}`}`,
+    description: [
+      "filesync",
+      command.name,
+      ...directories,
+      ...named.length > 0 ? ["to", named.join(", ")] : [],
+    ]
+      .join(" "),
+    belongsTo: settingsFile,
     state: state?.managed,
     reloads: RELOADING.includes(command.name),
     privilegedPort: command.name === "serve" && isPrivileged(invocation.flag("listen")!),

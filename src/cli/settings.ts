@@ -8,6 +8,18 @@
  * ignore = ["*.tmp", "node_modules"]
  * ```
  *
+ * A command that can be asked for several times has tables, with its arguments among the keys:
+ *
+ * ```toml
+ * [[watch]]
+ * dir = "~/photos"
+ * to = "https://backup.example"
+ *
+ * [[watch]]
+ * dir = "~/documents"
+ * to = ["https://backup.example", "/mnt/usb/documents"]
+ * ```
+ *
  * Sections that several commands share are told in `shared_sections.ts`.
  *
  * @module
@@ -20,13 +32,15 @@ import {
   type CommandEntry,
   type Flag,
   flagsOf,
+  GLOBAL_FLAGS,
   type Invocation,
   loadCommand,
+  LOG_FLAGS,
   type Setting,
 } from "./command.ts";
 import type { CommandLine } from "./parse.ts";
 import { IniError, parseIni } from "./ini.ts";
-import { flagOfKey, SHARED_SECTIONS, sharedSettings, unknownKey } from "./shared_sections.ts";
+import { flagOfKey, type Section, SHARED_SECTIONS, sharedSettings, unknownKey } from "./shared_sections.ts";
 import { didYouMean } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
@@ -81,6 +95,10 @@ export async function readSettingsFile(
   const names = commands.map((command) => command.name);
   for (const [name, section] of Object.entries(settings)) {
     if (names.includes(name) && isTable(section)) continue;
+    if (Array.isArray(section) && section.every(isTable)) {
+      if (commands.some((command) => command.name === name && command.fromTables)) continue;
+      throw usageError(operation, `there can be only one [${name}]`, `Write [${name}], not [[${name}]]`);
+    }
     if (SHARED_SECTIONS.includes(name) && isTable(section)) {
       const unknown = unknownKey(name, section as Record<string, unknown>);
       if (unknown === undefined) continue;
@@ -114,24 +132,94 @@ export function invocationOf(
   file: SettingsFile,
 ): Invocation {
   const flags = flagsOf(command);
-  const section = (file[command.name] ?? {}) as Record<string, unknown>;
-  checkNames(command, section, flags);
-  const shared = { ...sharedSettings(file), ...section };
+  const written = (file[command.name] ?? {}) as Section | Section[];
+  const section = Array.isArray(written) ? {} : written;
+  const name = `[${command.name}]`;
+  checkNames(command, section, flags, name);
+  const shared = sharedSettings(file);
   const settings = new Map<string, Setting>();
   for (const flag of flags) {
-    const written = flag.ownOnly ? section : shared;
-    const setting = settingOf(flag, line.given, environment, written, command);
+    const values = flag.ownOnly ? section : { ...shared, ...section };
+    const setting = settingOf(flag, line.given, environment, values, name);
+    if (setting !== undefined) settings.set(flag.name, setting);
+  }
+  const asked = { command, given: line.given, environment, shared };
+  const tables = Array.isArray(written)
+    ? written.map((table, i) => tableInvocation(table, `[${name}] number ${i + 1}`, asked))
+    : command.fromTables && command.arguments.some(({ name }) => name in section)
+    ? [tableInvocation(section, name, asked)]
+    : [];
+  const missing = flags.find(({ name, required }) => required && !settings.has(name));
+  const isWhole = tables.length === 0 && !(command.fromTables && line.arguments.length === 0);
+  if (missing !== undefined && isWhole) throw missingFlag(command, missing);
+  return createInvocation(command, line.arguments, settings, { tables, file });
+}
+
+/**
+ * What one table of the file asks for. It is about one of several, so that what it says goes before the environment,
+ * which is about all.
+ */
+function tableInvocation(
+  table: Section,
+  name: string,
+  { command, given, environment, shared }: {
+    command: Command;
+    given: ReadonlyMap<string, string[]>;
+    environment: Environment;
+    shared: Section;
+  },
+): Invocation {
+  const flags = flagsOf(command);
+  checkNames(command, table, flags, name);
+  const refuse = (key: string, reason: string, hint: string) =>
+    usageError(`use ${JSON.stringify(key)} of ${name} in the settings file`, reason, hint);
+  const common = name.startsWith("[[")
+    ? [...GLOBAL_FLAGS, ...LOG_FLAGS].find((flag) => flag.name in table)
+    : undefined;
+  if (common !== undefined) {
+    throw refuse(
+      common.name,
+      "it is for all of them",
+      `Give --${common.name}, or put it into [general] or [logging]`,
+    );
+  }
+  const words = command.arguments.map(({ name: key, description }) => {
+    const value = table[key];
+    if (typeof value === "string") return atHome(value, environment);
+    throw refuse(key, value === undefined ? "it is missing" : "it is not a text", `Name it: ${description}`);
+  });
+  const settings = new Map<string, Setting>();
+  for (const flag of flags) {
+    const own = given.has(flag.name) ? undefined : table[flag.name];
+    const setting = own === undefined
+      ? settingOf(flag, given, environment, flag.ownOnly ? {} : shared, name)
+      : { values: fromFile(flag, own, name).map(place(flag, environment)), from: "file" as const };
     if (setting !== undefined) settings.set(flag.name, setting);
     else if (flag.required) {
-      const elsewhere = flag.env === undefined ? "" : ` or set ${flag.env}`;
-      throw usageError(
-        `run filesync ${command.name}`,
-        `--${flag.name} is missing`,
-        `Give --${flag.name} ${flag.value ?? ""}`.trimEnd() + elsewhere,
-      );
+      throw refuse(flag.name, "it is missing", `Write ${flag.name} = ${example(flag)}`);
     }
   }
-  return createInvocation(flags, line.arguments, settings);
+  return createInvocation(command, words, settings, { tables: [], file: {} });
+}
+
+/** What names a place may begin at home, as in a shell. */
+function place({ value }: Flag, environment: Environment): (text: string) => string {
+  const isPlace = ["FILE", "DIR", "DEST"].includes(value ?? "");
+  return (text) => isPlace ? atHome(text, environment) : text;
+}
+
+function atHome(text: string, environment: Environment): string {
+  const home = environment("HOME");
+  return home && /^~(\/|$)/.test(text) ? home + text.slice(1) : text;
+}
+
+function missingFlag({ name: command }: Command, { name, value = "", env }: Flag) {
+  const elsewhere = env === undefined ? "" : ` or set ${env}`;
+  return usageError(
+    `run filesync ${command}`,
+    `--${name} is missing`,
+    `Give --${name} ${value}`.trimEnd() + elsewhere,
+  );
 }
 
 /** The value of one flag, without a command: for those that are needed before it runs. */
@@ -139,8 +227,8 @@ export function settingOf(
   flag: Flag,
   given: ReadonlyMap<string, string[]>,
   environment: Environment,
-  section: Record<string, unknown> = {},
-  command?: Command,
+  section: Section = {},
+  sectionName?: string,
 ): Setting | undefined {
   const typed = given.get(flag.name);
   if (typed !== undefined) return { values: typed, from: "flag" };
@@ -150,26 +238,34 @@ export function settingOf(
     return { values: fromEnvironment(flag, inherited), from: "environment" };
   }
   const written = section[flag.name];
-  if (written !== undefined) return { values: fromFile(flag, written, command?.name), from: "file" };
+  if (written !== undefined) return { values: fromFile(flag, written, sectionName), from: "file" };
   if (flag.default !== undefined) return { values: [flag.default], from: "default" };
 }
 
 function createInvocation(
-  flags: readonly Flag[],
+  command: Command,
   words: string[],
   settings: ReadonlyMap<string, Setting>,
+  ofFile: Pick<Invocation, "tables" | "file">,
 ): Invocation {
-  const known = new Map(flags.map((flag) => [flag.name, flag]));
+  const known = new Map(flagsOf(command).map((flag) => [flag.name, flag]));
   function flagNamed(name: string): Flag {
     const flag = known.get(name);
     if (flag === undefined) throw new TypeError(`This command's table has no flag "${name}"`);
     return flag;
   }
+  function valuesOf(name: string): string[] {
+    const flag = flagNamed(name);
+    const setting = settings.get(name);
+    if (setting === undefined && flag.required) throw missingFlag(command, flag);
+    return setting?.values ?? [];
+  }
   return {
     arguments: words,
     settings,
-    flag: (name) => settings.get(flagNamed(name).name)?.values.at(-1),
-    flags: (name) => [...settings.get(flagNamed(name).name)?.values ?? []],
+    ...ofFile,
+    flag: (name) => valuesOf(name).at(-1),
+    flags: (name) => [...valuesOf(name)],
     has(name) {
       const setting = settings.get(name);
       if (flagNamed(name).value === undefined) return setting?.values[0] === "true";
@@ -196,7 +292,7 @@ function fromFile(flag: Flag, value: unknown, section: string | undefined): stri
   const wanted = flag.value === undefined ? ["boolean"] : ["string", "number"];
   if (values.every((value) => wanted.includes(typeof value))) return values.map(String);
   throw usageError(
-    `use "${flag.name}" of [${section}] in the settings file`,
+    `use "${flag.name}" of ${section} in the settings file`,
     `it is not ${flag.value === undefined ? "true or false" : "a text or a number"}`,
     `Write ${flag.name} = ${example(flag)}`,
   );
@@ -207,12 +303,13 @@ function example(flag: Flag): string {
   return flag.repeat ? `["${flag.value}"]` : `"${flag.value}"`;
 }
 
-function checkNames(command: Command, section: Record<string, unknown>, flags: readonly Flag[]): void {
-  const names = flags.map((flag) => flag.name).filter((name) => !NOT_IN_FILE.has(name));
+function checkNames(command: Command, section: Section, flags: readonly Flag[], sectionName: string): void {
+  const names = [...command.fromTables ? command.arguments : [], ...flags]
+    .map(({ name }) => name).filter((name) => !NOT_IN_FILE.has(name));
   for (const name of Object.keys(section)) {
     if (names.includes(name)) continue;
     throw usageError(
-      `use "${name}" of [${command.name}] in the settings file`,
+      `use "${name}" of ${sectionName} in the settings file`,
       "there is no such setting",
       `${
         didYouMean(name, names)

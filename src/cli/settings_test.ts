@@ -106,6 +106,91 @@ Deno.test("invocationOf() needs what is required, from wherever", () => {
   assertEquals(invocationOf(watch, none, () => undefined, { watch: { to: "here" } }).flag("to"), "here");
 });
 
+/** A command that tables can ask for. */
+const tabled: Command = {
+  ...watch,
+  fromTables: true,
+  arguments: [{ name: "dir", optional: true, description: "The directory" }],
+  flags: [...watch.flags, { name: "key", value: "FILE", env: "FILESYNC_KEY", description: "A file" }],
+};
+
+function tables(
+  written: unknown,
+  { given = {}, environment = {}, file = {} }: {
+    given?: Record<string, string[]>;
+    environment?: Record<string, string>;
+    file?: Record<string, unknown>;
+  } = {},
+) {
+  const line = { arguments: [], given: new Map(Object.entries(given)) };
+  return invocationOf(tabled, line, (name) => environment[name], { watch: written, ...file }).tables;
+}
+
+Deno.test("invocationOf() makes an invocation of every table", () => {
+  const [first, second] = tables([{ dir: "a", to: "x" }, { dir: "b", to: "y", limit: "5M", once: true }]);
+  assertEquals([first.arguments, first.flag("to"), first.flag("limit"), first.has("once")], [
+    ["a"],
+    "x",
+    "1G",
+    false,
+  ]);
+  assertEquals([second.arguments, second.flag("to"), second.flag("limit"), second.has("once")], [
+    ["b"],
+    "y",
+    "5M",
+    true,
+  ]);
+  // One section with a directory is a table, too.
+  assertEquals(tables({ dir: "a", to: "x" }).map(({ arguments: words }) => words), [["a"]]);
+  assertEquals(tables({ to: "x" }), []);
+});
+
+Deno.test("invocationOf() lets a table go before the environment, and the line before both", () => {
+  const environment = { FILESYNC_LIMIT: "2M", FILESYNC_TO: "everywhere" };
+  const written = [{ dir: "a", to: "x", limit: "3M" }, { dir: "b", to: "y" }];
+  const limits = (given: Record<string, string[]>) =>
+    tables(written, { environment, given }).map((table) => [table.flag("to"), table.flag("limit")]);
+  assertEquals(limits({}), [["x", "3M"], ["y", "2M"]]);
+  assertEquals(limits({ limit: ["1M"] }), [["x", "1M"], ["y", "1M"]]);
+  const [{ settings }] = tables(written, { file: { general: { json: true } } });
+  assertEquals([settings.get("limit")?.from, settings.get("json")?.values], ["file", ["true"]]);
+});
+
+Deno.test("invocationOf() takes ~ in a table for the home directory, where places are named", () => {
+  const [{ arguments: words, flag, flags }] = tables([{ dir: "~/a", to: "h", key: "~/k", ignore: ["~/i"] }], {
+    environment: { HOME: "/home/u" },
+  });
+  assertEquals([words, flag("key"), flags("ignore")], [["/home/u/a"], "/home/u/k", ["~/i"]]);
+  assertEquals(tables([{ dir: "~", to: "h" }], { environment: { HOME: "/h" } })[0].arguments, ["/h"]);
+  assertEquals(tables([{ dir: "~other/a", to: "h" }], { environment: { HOME: "/h" } })[0].arguments, [
+    "~other/a",
+  ]);
+});
+
+Deno.test("invocationOf() says what is wrong with which table", () => {
+  const good = { dir: "a", to: "x" };
+  const faults: [Record<string, unknown>, string][] = [
+    [{ to: "x" }, '"dir" of [[watch]] number 2 in the settings file: it is missing'],
+    [{ dir: 5, to: "x" }, '"dir" of [[watch]] number 2 in the settings file: it is not a text'],
+    [{ dir: "a" }, '"to" of [[watch]] number 2 in the settings file: it is missing'],
+    [{ ...good, limti: 1 }, '"limti" of [[watch]] number 2 in the settings file: there is no such setting'],
+    [{ ...good, once: 3 }, '"once" of [[watch]] number 2 in the settings file: it is not true or false'],
+    [{ ...good, json: true }, '"json" of [[watch]] number 2 in the settings file: it is for all of them'],
+  ];
+  for (const [table, message] of faults) {
+    const error = assertThrows(() => tables([good, table]), FilesyncError, `Cannot use ${message}`);
+    assertEquals(error.code, "usage");
+  }
+  assertThrows(() => tables({ dir: 5, to: "x" }), FilesyncError, '"dir" of [watch] in');
+});
+
+Deno.test("invocationOf() needs nothing of the line where tables say it, but when it is asked for", () => {
+  const line = { arguments: ["b"], given: new Map() };
+  const invocation = invocationOf(tabled, line, () => undefined, { watch: [{ dir: "a", to: "x" }] });
+  assertEquals(invocation.has("to"), false);
+  assertThrows(() => invocation.flags("to"), FilesyncError, "--to is missing");
+});
+
 Deno.test("defaultSettingsPath() follows the platform", () => {
   const environment = (values: Record<string, string>) => (name: string) => values[name];
   assertEquals(
@@ -136,7 +221,7 @@ Deno.test("readSettingsFile() reads TOML and says where it is wrong", async () =
     assertEquals(JSON.stringify(settings), '{"watch":{"limit":"10M","ignore":["a"]}}');
 
     const faults: string[] = [];
-    for (const text of ["[watch]\nlimit = \n", "[wacth]\n", "limit = 1\n", "watch = 1\n"]) {
+    for (const text of ["[watch]\nlimit = \n", "[wacth]\n", "limit = 1\n", "watch = 1\n", "[[watch]]\n"]) {
       await Deno.writeTextFile(path, text);
       const error = await assertRejects(() => readSettingsFile(path, [watch], false), FilesyncError);
       assertEquals(error.code, "usage");
@@ -147,7 +232,9 @@ Deno.test("readSettingsFile() reads TOML and says where it is wrong", async () =
       "[wacth] is no command",
       '"limit" stands in no section',
       '"watch" stands in no section',
+      "there can be only one [watch]",
     ]);
+    assertEquals(await readSettingsFile(path, [tabled], false), { watch: [{}] });
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

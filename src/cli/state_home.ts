@@ -31,9 +31,14 @@ export function stateHome(context: Context): string {
 
 /** The state directory of pushing `source` (a real path) to `destination`. */
 export function stateDirectoryFor(context: Context, source: string, destination: string): string {
+  return stateDirectoryIn(stateHome(context), source, destination);
+}
+
+/** The state directory of pushing `source` (a real path) to `destination`, among those in `home`. */
+export function stateDirectoryIn(home: string, source: string, destination: string): string {
   // The name of the root directory is a slash.
   const name = basename(source).replaceAll(/[/\\]/g, "") || "root";
-  return join(stateHome(context), `${name}-${stateName(source, destination)}`);
+  return join(home, `${name}-${stateName(source, destination)}`);
 }
 
 /** What a state says of itself. */
@@ -45,9 +50,16 @@ export interface KnownState extends Disposable {
   running: boolean;
 }
 
-/** Opens every state for reading, or only the one in `directory`. */
+/** The directories of all states, or of the one in `given`, or of those that several pushes have there. */
+export function stateDirectoriesAt(context: Context, given: string | undefined): string[] {
+  if (given === undefined) return stateDirectories(stateHome(context));
+  const several = hasState(given) ? [] : stateDirectories(given);
+  return several.length > 0 ? several : [given];
+}
+
+/** Opens every state for reading, or only what is in `directory`. */
 export function openStates(context: Context, directory: string | undefined): KnownState[] {
-  const directories = directory === undefined ? stateDirectories(stateHome(context)) : [directory];
+  const directories = stateDirectoriesAt(context, directory);
   return directories.flatMap((path) => {
     let state: SourceState;
     try {

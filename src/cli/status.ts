@@ -1,5 +1,5 @@
 /** `filesync status`: what waits, and what has problems. @module */
-import { EXIT, nextStep } from "../core/errors.ts";
+import { EXIT, FilesyncError, nextStep } from "../core/errors.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
@@ -7,6 +7,7 @@ import { quotePath, visible } from "./quote.ts";
 import { formatBytes, formatDuration } from "./sizes.ts";
 import { type KnownState, openStates, STATE_FLAG } from "./state_home.ts";
 import { createStyle } from "./style.ts";
+import type { WatchJob } from "./watch_job.ts";
 
 export const statusCommand: CommandBody = {
   description:
@@ -30,13 +31,18 @@ interface Connection {
   retryAt?: number;
 }
 
-function status(invocation: Invocation, context: Context): Promise<number> {
+async function status(invocation: Invocation, context: Context): Promise<number> {
   const [directory] = invocation.arguments;
   const source = directory === undefined ? undefined : realPathOr(directory);
   const states = openStates(context, invocation.flag("state"))
     .filter((known) => source === undefined || known.source === source);
   using _open = disposeAll(states);
-  const reports = states.map((known) => describe(known));
+  const reports: StatusReport[] = states.map((known) => describe(known));
+  for (const { source: from, destination, state } of await configured(invocation, context)) {
+    const isKnown = reports.some((report) => report.source === from && report.destination === destination);
+    if (isKnown || (source !== undefined && source !== from)) continue;
+    reports.push({ ...NEVER_STARTED, source: from, destination, state });
+  }
   if (invocation.has("json")) {
     for (const report of reports) context.stdout.write(jsonLine(context.clock.now(), report));
   } else if (reports.length === 0) {
@@ -47,10 +53,34 @@ function status(invocation: Invocation, context: Context): Promise<number> {
   } else {
     context.stdout.write(reports.map((report) => textOf(report, context)).join("\n"));
   }
-  return Promise.resolve(reports.some(({ problems }) => problems.length > 0) ? EXIT.problems : EXIT.done);
+  return reports.some(({ problems }) => problems.length > 0) ? EXIT.problems : EXIT.done;
 }
 
-type StatusReport = ReturnType<typeof describe>;
+/** What the settings file names; trouble with it is for `filesync watch` and `filesync doctor` to tell. */
+async function configured(invocation: Invocation, context: Context): Promise<WatchJob[]> {
+  if (invocation.file.watch === undefined || invocation.flag("state") !== undefined) return [];
+  try {
+    const { configuredJobs } = await import("./watch_tables.ts");
+    return configuredJobs(invocation, context);
+  } catch (error) {
+    if (error instanceof FilesyncError) return [];
+    throw error;
+  }
+}
+
+type StatusReport = ReturnType<typeof describe> & { configured?: true };
+
+/** The report on a push that the settings file names, and that was never started. */
+const NEVER_STARTED = {
+  type: "status" as const,
+  configured: true as const,
+  running: false,
+  connection: undefined,
+  known: { entries: 0, bytes: 0 },
+  waiting: { actions: 0, bytes: 0 },
+  nextTry: undefined,
+  problems: [],
+};
 
 function describe({ state, source, destination, running }: KnownState) {
   const { queue, index } = state;
@@ -82,6 +112,11 @@ function textOf(report: StatusReport, context: Context): string {
   const { source, destination, running, connection, known, waiting, problems } = report;
   const style = createStyle(context.colors);
   const now = context.clock.now();
+  if (report.configured) {
+    return `${style.bold(quotePath(source))} → ${visible(destination)}\n  ${
+      style.yellow("not started yet")
+    }; the settings file names it\n  Start all of them with: filesync watch\n`;
+  }
   const lines = [`${style.bold(quotePath(source))} → ${visible(destination)}`];
   lines.push(
     `  ${running ? style.green("running") : style.yellow("not running")}${

@@ -12,6 +12,7 @@ import type { SideTotals, TwoWayEvent } from "../sync/two_way/two_way_event.ts";
 import { TWO_WAY_FILE, TwoWayState } from "../sync/two_way/two_way_state.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
+import { Pace } from "../core/pace.ts";
 import { throttledReceiver } from "../transport/throttled_receiver.ts";
 import { Watcher } from "../watcher/watcher.ts";
 import { openBackup } from "./backup_place.ts";
@@ -126,7 +127,9 @@ async function openRounds(
     host: which === "b" && job.destination.kind === "server" ? job.destination.url.hostname : host,
     keepsLosers: job.versions !== undefined,
   });
-  const limited = job.limit === undefined ? receiver : throttledReceiver(receiver, job.limit, clock, signal);
+  const limited = job.limit === undefined
+    ? receiver
+    : throttledReceiver(receiver, new Pace(job.limit, clock), signal);
   const patterns = [...job.ignore, ...patternsFor(job.source, [job.state, job.log])];
   const rules = locals.map(([, { root }]) => IgnoreRules.load(root, patterns));
 

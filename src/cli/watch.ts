@@ -1,40 +1,36 @@
 /** `filesync watch`: push every change of a directory. @module */
-import { refuseNesting } from "../sync/pusher.ts";
-import { throttledReceiver } from "../transport/throttled_receiver.ts";
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { DescribePool } from "../chunking/describe_pool.ts";
+import { shareWatchers } from "../watcher/shared_watcher.ts";
 import { PASSWORD_FILE_FLAG } from "./catalog_location.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
-import {
-  clientName,
-  destinationName,
-  INTO_FLAG,
-  NO_FSYNC_FLAG,
-  openDestination,
-  parseDestination,
-  SERVER_FLAGS,
-  serverTrust,
-} from "./destination.ts";
-import { openLiveCatalog } from "./live_catalog.ts";
-import { LIMIT_FLAG, limitOf } from "./limit.ts";
-import { absolute, patternsFor, realDirectory } from "./places.ts";
+import { INTO_FLAG, NO_FSYNC_FLAG, SERVER_FLAGS } from "./destination.ts";
+import { LIMIT_FLAG } from "./limit.ts";
 import { openPrinter } from "./printer.ts";
-import { exitCodeOfPush, push, type PushJob } from "./push.ts";
 import { onReload } from "./reload.ts";
-import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
-import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
-import { usageError } from "./usage_error.ts";
+import { printersOf, runAll } from "./several_pushes.ts";
+import { STATE_FLAG } from "./state_home.ts";
+import { TOKEN_FILE_FLAG } from "./token.ts";
+import { runWatchJob, watchJobs } from "./watch_job.ts";
 
 export const watchCommand: CommandBody = {
   description:
     "Brings the destination in step with <dir>, then pushes every change as soon as the file has settled: content, names, permissions and times of files, directories and symbolic links. Content that the destination has anywhere, whole or in parts, is not sent again.\n\n" +
     "Changes wait in a queue on disk, so that a dead network or a restart loses nothing. Look into it with `filesync status` and `filesync why`. Stop with Ctrl+C.\n\n" +
-    "What stands at the destination and was not put there by this command is left alone. Names in .filesyncignore files, in the language of .gitignore, are left out.",
-  arguments: [{ name: "dir", description: "The directory to watch" }],
+    "What stands at the destination and was not put there by this command is left alone. Names in .filesyncignore files, in the language of .gitignore, are left out.\n\n" +
+    "With several --to, and for several directories in [[watch]] tables of the settings file, each with its dir and its to, each push has a queue and a state of its own: one that fails or is away does not stop the others, and is tried again. The exit code is the highest of all. A token is shown to every server; where they differ, give each a table with its own token-file.",
+  arguments: [{
+    name: "dir",
+    optional: true,
+    description: "The directory to watch; without it, those of the settings file",
+  }],
   flags: [
     {
       name: "to",
       short: "t",
       value: "DEST",
       required: true,
+      repeat: true,
       env: "FILESYNC_TO",
       description: "host[:port] or http(s)://… of `filesync serve`, or a directory",
     },
@@ -84,6 +80,11 @@ export const watchCommand: CommandBody = {
     },
     { command: "filesync watch ~/docs --to backup.lan --into laptop", does: "Share a server with others" },
     {
+      command: "filesync watch ~/photos --to backup.lan --to /mnt/usb/photos",
+      does: "To a server and to a disk, each at its own pace",
+    },
+    { command: "filesync watch", does: "All that [[watch]] tables of the settings file name" },
+    {
       command: 'filesync watch . --to backup.lan --limit "08:00,1M 18:00,off"',
       does: "Leave the line to others by day",
     },
@@ -92,75 +93,20 @@ export const watchCommand: CommandBody = {
 };
 
 async function watch(invocation: Invocation, context: Context): Promise<number> {
-  const { clock, signal } = context;
-  const source = realDirectory(invocation.arguments[0]);
-  const destination = parseDestination(invocation.flag("to")!, Deno.cwd(), invocation.flag("into"));
-  if (destination.kind === "directory") {
-    destination.path = realDirectory(destination.path);
-    refuseNesting(source, destination.path);
-  }
-  const fsync = !invocation.has("no-fsync");
-  if (!fsync && destination.kind === "server") {
-    throw usageError(
-      `push to ${destination.url.host}`,
-      "--no-fsync is only for a directory of this machine",
-      "Start the server with it: filesync serve --no-fsync",
-    );
-  }
-  const limit = limitOf(invocation);
-  let token = readToken(invocation, context);
-  const name = destinationName(destination);
-  const given = invocation.flag("state");
-  const dryRun = invocation.has("dry-run");
-  const once = invocation.has("once");
-
+  const jobs = watchJobs(invocation, context);
   using printer = openPrinter(invocation, context);
-  printer.report({
-    type: "started",
-    command: "watch",
-    source,
-    destination: name,
-    ...(dryRun ? { dryRun } : {}),
-  });
-  const opened = openDestination(destination, {
-    clock,
-    fsync,
-    token: token === undefined ? undefined : () => token,
-    ...serverTrust(invocation),
-    client: clientName(source, context),
-    version: context.version,
-    // What is under way when the user interrupts is finished, not cut.
-    signal: new AbortController().signal,
-  });
-  using _reload = onReload(context, printer, () => void (token = readToken(invocation, context)));
-  await using resources = new AsyncDisposableStack();
-  resources.defer(() => opened.close());
-  const receiver = limit === undefined ? opened : throttledReceiver(opened, limit, clock, signal);
-  const stateDirectory = given === undefined ? stateDirectoryFor(context, source, name) : absolute(given);
-  const ignore = invocation.flags("ignore");
-  const ownFiles = [invocation.flag("log")];
-  const catalog = dryRun || !invocation.has("catalog") ? undefined : resources.use(
-    await openLiveCatalog(invocation, context, {
-      source,
-      ignore: [...ignore, ...patternsFor(source, [stateDirectory, ...ownFiles])],
-      printer,
-    }),
+  using _reload = onReload(context, printer, () => jobs.forEach((job) => job.readToken()));
+  if (jobs.length === 1) return await runWatchJob(jobs[0], printer, context);
+  using pool = new DescribePool(DEFAULT_CHUNKING);
+  const shared = { pool, openWatch: shareWatchers() };
+  const printers = printersOf(jobs, printer);
+  return await runAll(
+    jobs.map((job, i) => ({
+      run: () => runWatchJob(job, printers[i], context, shared),
+      operation: `push "${job.source}" to ${job.destination}`,
+      printer: printers[i],
+      once: job.once,
+    })),
+    context,
   );
-  const job: PushJob = {
-    source,
-    destination: name,
-    receiver,
-    state: stateDirectory,
-    ignore,
-    ownFiles,
-    onEvent: (event) => catalog?.note(event),
-    onLook: (looks) => catalog?.look(looks),
-    allowMassDelete: invocation.has("allow-mass-delete"),
-    deleteExtra: invocation.has("delete"),
-    dryRun,
-    once,
-  };
-  const outcome = await push(job, printer, context);
-  printer.report(outcome.totals);
-  return exitCodeOfPush(outcome, job, signal);
 }

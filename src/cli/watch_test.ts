@@ -247,3 +247,142 @@ Deno.test("watch ends with 130 when it is interrupted, and says what it did", as
   assertEquals(code, EXIT.interrupted);
   assertMatch(out, /done: 1 file put/);
 });
+
+Deno.test("watch --once to several destinations does what can be done, and ends with the highest code", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "12" });
+  const second = test.home.directory("second");
+  const context = test.home.context({ clock: new HastyClock() });
+  const to = (destination: string) => ["--to", destination];
+  const both = await test.watch(...to(test.destination), ...to(second));
+  assertEquals([both.code, both.err], [EXIT.done, ""]);
+  for (const copy of [test.destination, second]) {
+    await assertSameTree(test.source, copy);
+    assertStringIncludes(both.out, `put a.txt  2 B, to ${copy}\n`);
+    assertStringIncludes(both.out, `watch ${test.source} → ${copy}\n`);
+  }
+  Deno.writeTextFileSync(`${test.source}/b.txt`, "b");
+  Deno.removeSync(second, { recursive: true });
+  const args = ["watch", test.source, "--once", ...to("127.0.0.1:1"), ...to(second), ...to(test.destination)];
+  const { code, err } = await test.home.runIn(context, ...args);
+  assertEquals(code, EXIT.unreachable);
+  assertMatch(err, /warning: Cannot open ".*second": it does not exist {2}to .*second \(Create it/);
+  assertMatch(err, /warning: Cannot reach .*: .* {2}to http:\/\/127.0.0.1:1/);
+  await assertSameTree(test.source, test.destination);
+  const { out } = await test.home.run("status");
+  for (const destination of [test.destination, second, "http://127.0.0.1:1"]) {
+    assertStringIncludes(out, `${test.source} → ${destination}\n`);
+  }
+});
+
+Deno.test("watch --json of several destinations says of everything where it goes", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "12" });
+  const second = test.home.directory("second");
+  const { out } = await test.watch("--json", "--to", test.destination, "--to", second);
+  const lines = jsonLines(out).filter(({ type }) => type !== "progress");
+  for (const destination of [test.destination, second]) {
+    const types = lines.filter((line) => line.destination === destination).map(({ type }) => type);
+    assertEquals(types, ["started", "connection", "applied", "totals"]);
+  }
+  assertEquals(lines.length, 8);
+});
+
+Deno.test("watch keeps a state for each destination, below the one that is named", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "1" });
+  const second = test.home.directory("second");
+  const state = `${test.source}/state`;
+  const to = ["--to", test.destination, "--to", second];
+  assertEquals((await test.watch("--state", state, ...to)).code, EXIT.done);
+  assertEquals([...Deno.readDirSync(state)].length, 2);
+  for (const copy of [test.destination, second]) assertEquals(await treeText(copy), 'a.txt "1"');
+  const { out } = await test.home.run("status", "--state", state, "--json");
+  assertEquals(
+    jsonLines(out).map(({ destination }) => destination).toSorted(),
+    [test.destination, second].toSorted(),
+  );
+  const { out: reasons } = await test.home.run("why", `${test.source}/a.txt`, "--state", state);
+  for (const copy of [test.destination, second]) assertStringIncludes(reasons, `a.txt → ${copy}: `);
+});
+
+Deno.test("watch refuses to do the same twice", async () => {
+  using test = new Case();
+  const { code, err } = await test.watch("--to", test.destination, "--to", `${test.destination}/`);
+  assertEquals(code, EXIT.usage);
+  assertStringIncludes(err, "twice: both would do the same");
+});
+
+/** A settings file that asks for two directories, each with a destination. */
+function twoTables(
+  test: Case,
+): { sources: string[]; copies: string[]; file: string; write(more?: string): void } {
+  const sources = ["one", "two"].map((name) => test.home.directory(name));
+  const copies = ["copy one", "copy two"].map((name) => test.home.directory(name));
+  sources.forEach((source, i) => makeTree(source, { [`${i}.txt`]: "12", "b.tmp": "" }));
+  const file = `${test.home.path}/filesync.toml`;
+  const table = (source: string, copy: string) => `[[watch]]\ndir = "${source}"\nto = "${copy}"\n`;
+  return {
+    ...{ sources, copies, file },
+    write: (more = "") =>
+      Deno.writeTextFileSync(file, sources.map((source, i) => table(source, copies[i])).join("\n") + more),
+  };
+}
+
+Deno.test("watch without arguments does what the settings file names, each with its own settings", async () => {
+  using test = new Case();
+  const { sources, copies, file, write } = twoTables(test);
+  write('ignore = ["*.tmp"]\n');
+  const status = () => test.home.run("status", "--config", file);
+  assertEquals((await status()).out.split("not started yet; the settings file names it").length, 3);
+  const { code, out } = await test.home.run("watch", "--once", "--config", file);
+  assertEquals(code, EXIT.done);
+  await assertSameTree(sources[0], copies[0]);
+  assertEquals(await treeText(copies[1]), '1.txt "12"');
+  assertStringIncludes(out, `put 0.txt  2 B, ${sources[0]} → ${copies[0]}\n`);
+  assertEquals((await status()).out.includes("not started yet"), false);
+});
+
+Deno.test("watch of a directory that a table names does that table, unless the line says where to", async () => {
+  using test = new Case();
+  const { sources, copies, file, write } = twoTables(test);
+  write();
+  assertEquals((await test.home.run("watch", sources[1], "-1", "--config", file)).code, EXIT.done);
+  assertEquals([await treeText(copies[0]), await treeText(copies[1])], ["", '1.txt "12"\nb.tmp ""']);
+  const elsewhere = ["--config", file, "--to", test.destination];
+  assertEquals((await test.home.run("watch", sources[0], "-1", ...elsewhere)).code, EXIT.done);
+  assertEquals([await treeText(copies[0]), await treeText(test.destination)], ["", '0.txt "12"\nb.tmp ""']);
+  const faults: [string[], string][] = [
+    [["--to", test.destination], "Cannot use --to: it is not said for which directory"],
+    [[test.source], "--to is missing"],
+  ];
+  for (const [args, text] of faults) {
+    const { code, err } = await test.home.run("watch", "-1", "--config", file, ...args);
+    assertStringIncludes(err, text);
+    assertEquals(code, EXIT.usage);
+  }
+});
+
+Deno.test("watch says what is wrong with the settings file, and does not stop for a directory that is gone", async () => {
+  using test = new Case();
+  const { sources, copies, file, write } = twoTables(test);
+  write("limit = 'fast'\n");
+  const bad = await test.home.run("watch", "-1", "--config", file);
+  assertEquals(bad.code, EXIT.usage);
+  assertStringIncludes(bad.err, 'Cannot use "fast" for --limit');
+  write();
+  Deno.removeSync(sources[0], { recursive: true });
+  const { code, err } = await test.home.run("watch", "-1", "--config", file);
+  assertEquals(code, EXIT.problems);
+  assertStringIncludes(err, `Cannot open "${sources[0]}": it does not exist`);
+  await assertSameTree(sources[1], copies[1]);
+});
+
+Deno.test("watch without a directory says how to name some", async () => {
+  using home = new Home();
+  for (const args of [[], ["--to", "x"]]) {
+    const { code, err } = await home.run("watch", ...args);
+    assertEquals(code, EXIT.usage);
+    assertStringIncludes(err, "[[watch]] tables");
+  }
+});

@@ -20,6 +20,8 @@ export interface ServiceSpec {
   /** Its arguments. */
   args: readonly string[];
   scope: ServiceScope;
+  /** The file or directory whose owner it works for. @default {the first argument of the command} */
+  belongsTo?: string;
   /** Account it runs as, in the system's scope. @default {root} */
   account?: string;
   /** What it must be able to write. */
@@ -104,8 +106,12 @@ export interface ServiceManager {
 /** Every name begins so: what does not is none of ours. */
 export const NAME_PREFIX = "filesync-";
 
-/** A name for the service that does `command` with `path`: of letters, digits, dots and dashes. */
-export function serviceName(command: string, path: string): string {
+/**
+ * A name for the service that does `command` with `path`, or with all that is to be done: of letters, digits, dots
+ * and dashes.
+ */
+export function serviceName(command: string, path?: string): string {
+  if (path === undefined) return NAME_PREFIX + command;
   const last = path.split(/[/\\]/).findLast((segment) => segment !== "") ?? "";
   const plain = last.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "").slice(0, 60);
   return `${NAME_PREFIX}${command}-${plain || "root"}`;

@@ -1,16 +1,9 @@
 /** A receiver that is not sent more than so many bytes a second. @module */
-import type { Clock } from "../core/clock.ts";
-import { Pace, type RateAt } from "../core/pace.ts";
+import type { Pace } from "../core/pace.ts";
 import type { Receiver } from "./receiver.ts";
 
-/** Wraps `receiver` so that content goes out as fast as `rateAt` allows: see {@linkcode Pace}. */
-export function throttledReceiver(
-  receiver: Receiver,
-  rateAt: RateAt,
-  clock: Clock,
-  signal: AbortSignal,
-): Receiver {
-  const pace = new Pace(rateAt, clock);
+/** Wraps `receiver` so that content goes out as fast as `pace` allows, which several may share. */
+export function throttledReceiver(receiver: Receiver, pace: Pace, signal: AbortSignal): Receiver {
   const pay = (bytes: number) => pace.pay(bytes, signal);
   return {
     isNear: false,

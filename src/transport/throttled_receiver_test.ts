@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { openSubject } from "../../tests/support/subjects.ts";
 import { systemClock } from "../core/clock.ts";
+import { Pace } from "../core/pace.ts";
 import { parsePath } from "../core/path.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import type { Receiver } from "./receiver.ts";
@@ -12,7 +13,7 @@ receiverContract(
   "throttledReceiver()",
   () =>
     openSubject((local) =>
-      throttledReceiver(local, () => 1 << 30, systemClock, new AbortController().signal)
+      throttledReceiver(local, new Pace(() => 1 << 30, systemClock), new AbortController().signal)
     ),
 );
 
@@ -40,7 +41,7 @@ function chunks(...lengths: number[]) {
 Deno.test("throttledReceiver() lets the first go at once, and the next when it is paid for", async () => {
   const clock = new FakeClock();
   const { calls, receiver } = notes(clock);
-  const throttled = throttledReceiver(receiver, () => 1_000, clock, new AbortController().signal);
+  const throttled = throttledReceiver(receiver, new Pace(() => 1_000, clock), new AbortController().signal);
   const all = Promise.all([
     throttled.stage(chunks(400, 600)),
     throttled.stage(chunks(500)),
@@ -70,7 +71,7 @@ Deno.test("throttledReceiver() stops waiting when it is told to end", async () =
   const clock = new FakeClock();
   const { calls, receiver } = notes(clock);
   const end = new AbortController();
-  const throttled = throttledReceiver(receiver, () => 1, clock, end.signal);
+  const throttled = throttledReceiver(receiver, new Pace(() => 1, clock), end.signal);
   await throttled.stage(chunks(1_000));
   const waiting = throttled.stage(chunks(1));
   end.abort(new Error("the end"));
@@ -81,7 +82,7 @@ Deno.test("throttledReceiver() stops waiting when it is told to end", async () =
 Deno.test("throttledReceiver() does not wait for a clock that was set back", async () => {
   const clock = new FakeClock();
   const { calls, receiver } = notes(clock);
-  const throttled = throttledReceiver(receiver, 1_000, clock, new AbortController().signal);
+  const throttled = throttledReceiver(receiver, new Pace(() => 1_000, clock), new AbortController().signal);
   await throttled.stage(chunks(5_000));
   clock.set(clock.now() - 86_400_000);
   const second = throttled.stage(chunks(1));
