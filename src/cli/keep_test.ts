@@ -176,3 +176,28 @@ Deno.test("versions and restore say what cannot be", async () => {
     await plain.stop();
   }
 });
+
+Deno.test("versions and restore trust a server by its pin", async () => {
+  using home = new Home();
+  await using server = new Served(
+    home,
+    home.directory("served"),
+    "-l",
+    "127.0.0.1:0",
+    "--tls",
+    "--keep",
+    "10",
+  );
+  const [, url, pin] = /(https:\S+)[^]*--tls-pin (\S+)/.exec(await server.listening())!;
+  const source = makeTree(home.directory("source"), { "a.txt": "one" });
+  const push = () => home.run("watch", source, "--to", url, "--tls-pin", pin, "--once");
+  assertEquals((await push()).code, EXIT.done);
+  Deno.writeTextFileSync(`${source}/a.txt`, "two!");
+  assertEquals((await push()).code, EXIT.done);
+  assertEquals((await home.run("versions", url)).code, EXIT.unreachable);
+  assertStringIncludes((await home.run("versions", url, "--tls-pin", pin)).out, "a.txt");
+  const args = ["--tls-pin", pin, "--version", "previous", "--path", "a.txt", "--into", `${home.path}/then`];
+  const { code, err } = await home.run("restore", url, ...args);
+  assertEquals(code, EXIT.done, err);
+  assertEquals(Deno.readTextFileSync(`${home.path}/then/a.txt`), "one");
+});

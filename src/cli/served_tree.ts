@@ -13,20 +13,18 @@ import type { Receiver } from "../transport/receiver.ts";
 import type { TreeVersions } from "../transport/tree_versions.ts";
 import { VersionStore } from "../versions/version_store.ts";
 import type { Context, Flag, Invocation } from "./command.ts";
-import { openDestination, parseDestination } from "./destination.ts";
+import {
+  openDestination,
+  parseDestination,
+  SERVER_FLAGS as TRUST_FLAGS,
+  serverTrust,
+} from "./destination.ts";
 import { realPathOf } from "./places.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
 import type { FoundVersions } from "./version_places.ts";
 
 /** The flags of commands that may talk to a server. */
-export const SERVER_FLAGS: readonly Flag[] = [
-  TOKEN_FILE_FLAG,
-  {
-    name: "allow-plain-http",
-    env: "FILESYNC_ALLOW_PLAIN_HTTP",
-    description: "Send the token over plain HTTP to another machine",
-  },
-];
+export const SERVER_FLAGS: readonly Flag[] = [TOKEN_FILE_FLAG, ...TRUST_FLAGS];
 
 /** A served tree that is named, or a part of it. */
 export type ServedPlace = ({ kind: "server"; url: URL } | { kind: "directory"; path: string }) & {
@@ -79,7 +77,7 @@ export async function openServed(
   const receiver = openDestination(place, {
     clock,
     token: readToken(invocation, context),
-    allowPlainHttp: invocation.has("allow-plain-http"),
+    ...serverTrust(invocation),
     client: "",
     version,
     signal,
