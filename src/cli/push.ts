@@ -116,7 +116,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     if (!signal.aborted) {
       const failure = toFilesyncError(`push "${source}" to ${destination}`, error);
       rememberConnection(state, { state: "offline", detail: failure.reason });
-      printer.report(outcome().totals);
+      printer.report({ ...outcome().totals, failed: true });
       throw failure;
     }
   }

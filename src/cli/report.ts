@@ -118,6 +118,8 @@ export interface TotalsReport {
   /** How many problems are left. */
   problems: number;
   dryRun?: boolean;
+  /** Whether it broke off, with an error that is told besides. */
+  failed?: boolean;
 }
 
 /** A server is ready. */

@@ -182,7 +182,7 @@ function ofRecord({ what, path, from, size }: HistoryRecord): ReportText {
 }
 
 function ofTotals(
-  { counts, bytes, sentBytes, savedBytes = 0, seconds, problems, dryRun }: TotalsReport,
+  { counts, bytes, sentBytes, savedBytes = 0, seconds, problems, dryRun, failed }: TotalsReport,
 ): ReportText {
   const done = [
     counts.put && `${count(counts.put, "file")} put (${formatBytes(bytes)})`,
@@ -197,9 +197,9 @@ function ofTotals(
     `in ${formatDuration(seconds * 1000)}`,
   ].filter(Boolean);
   return {
-    tone: problems > 0 ? "warning" : "good",
-    head: dryRun ? "would be:" : "done:",
-    body: (done.length === 0 ? "nothing to change" : done.join(", ")) +
+    tone: problems > 0 || failed ? "warning" : "good",
+    head: dryRun ? "would be:" : failed ? "broke off:" : "done:",
+    body: (done.length > 0 ? done.join(", ") : failed ? "nothing was changed" : "nothing to change") +
       (problems > 0 ? `; ${count(problems, "problem")}` : ""),
     detail: wire.join(", "),
   };

@@ -228,9 +228,10 @@ Deno.test("watch --once gives up on a server that is out of reach", async () => 
   makeTree(test.source, { "a.txt": "1" });
   const context = test.home.context({ clock: new HastyClock() });
   const args = ["watch", test.source, "--to", "127.0.0.1:1", "--once"];
-  const { code, err } = await test.home.runIn(context, ...args);
+  const { code, out: told, err } = await test.home.runIn(context, ...args);
   assertEquals(code, EXIT.unreachable);
   assertMatch(err, /offline: .*\(next try in/);
+  assertMatch(told, /broke off: nothing was changed/);
   const { out } = await test.home.run("status");
   assertStringIncludes(out, `${test.source} → http://127.0.0.1:1\n  not running\n`);
 });

@@ -287,9 +287,11 @@ export class Sender {
         const isIndexing = failure.code === "indexing";
         unreachableSince = isIndexing ? undefined : unreachableSince ?? now;
         if (unreachableSince !== undefined && now - unreachableSince >= giveUpAfter) throw failure;
+        // The last try is made when the time is up, not a whole pause after that.
+        const left = unreachableSince === undefined ? Infinity : unreachableSince + giveUpAfter - now;
         const delay = isIndexing
           ? Math.min(failure.retryAfter ?? 1_000, LONGEST_DELAY_MS)
-          : backoffDelay(attempt, failure.retryAfter, { random });
+          : Math.min(left, backoffDelay(attempt, failure.retryAfter, { random }));
         onEvent({
           type: "connection",
           state: isIndexing ? "indexing" : "offline",
