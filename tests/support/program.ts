@@ -347,7 +347,7 @@ export function programCommand(): string[] {
 const isVerbose = Deno.env.has("FILESYNC_TEST_VERBOSE");
 
 /** The test's environment, but at home in `home` and without settings of the program. */
-function isolated(home: string): Record<string, string> {
+export function isolated(home: string): Record<string, string> {
   const environment = Deno.env.toObject();
   for (const name of Object.keys(environment)) {
     if (name.startsWith("FILESYNC_") || name.startsWith("XDG_")) delete environment[name];
