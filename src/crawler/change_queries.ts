@@ -73,11 +73,6 @@ export async function changeSource(sql: Sql, query: ChangeQuery): Promise<Change
       ? ""
       : `AND ((${isSamePath(dialect, path, given)}) OR (${isBelow(dialect, path, given)}))`;
   const place = under === undefined ? undefined : parameter(under);
-  // The directory above, for a file that is asked for by its path.
-  const above = under === undefined
-    ? undefined
-    : parameter(under.slice(0, Math.max(0, under.lastIndexOf("/"))));
-  const name = under === undefined ? undefined : parameter(under.slice(under.lastIndexOf("/") + 1));
   const some = kinds.map((kind) => `'${kind}'`).join(", ");
   const pristine = (where: string) =>
     `SELECT e.first_scan, d.path || '/' || e.name, NULL, 'added', NULL, e.size, NULL, e.mtime, NULL, e.fingerprint,
@@ -90,7 +85,11 @@ export async function changeSource(sql: Sql, query: ChangeQuery): Promise<Change
   ];
   if (kinds.includes("added")) {
     parts.push(pristine(within("d.path", place)));
-    if (above !== undefined) {
+    if (under !== undefined) {
+      // A file that is asked for by its path. PostgreSQL takes no parameter that is not used.
+      const slash = under.lastIndexOf("/");
+      const above = parameter(under.slice(0, Math.max(0, slash)));
+      const name = parameter(under.slice(slash + 1));
       parts.push(pristine(`AND (${isSamePath(dialect, "d.path", above)}) AND e.name = ${name}`));
     }
   }

@@ -621,6 +621,7 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals(await ask({ until: second }), added);
     assertEquals(await ask({ kinds: ["removed"] }), ["removed /a true"]);
     assertEquals(await ask({ under: `${root}/a` }), ["added /a false", "removed /a true"]);
+    assertEquals(await ask({ under: `${root}/a`, kinds: ["removed"] }), ["removed /a true"]);
     assertEquals(await ask({ under: `${root}/ab` }), ["added /ab/x false"]);
     assertEquals(await ask({ under: `${root}/ab/x` }), ["added /ab/x false"]);
     assertEquals(await ask({ host: "there" }), []);
