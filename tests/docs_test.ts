@@ -32,7 +32,9 @@ const SYSTEM = ["etc", "home", "mnt", "srv", "tmp", "var"];
 const documents = [...namesIn("docs").map((name) => `docs/${name}`)]
   .filter((name) => name.endsWith(".md"))
   .map((name) => ({ name, shell: shellIn(Deno.readTextFileSync(join(ROOT, name))) }))
-  .filter(({ shell }) => shell.blocks.some(({ how }) => how.kind !== "not-run"));
+  .filter(({ shell }) => shell.blocks.some(({ how }) => how.kind !== "not-run"))
+  // The longest first, so that none is left to run alone.
+  .sort((a, b) => b.shell.blocks.length - a.shell.blocks.length);
 
 Deno.test({
   name: "the commands in the documents do what the documents say",
