@@ -29,7 +29,7 @@ const ABREAST = 3;
 /** Directories of the system that documents name. */
 const SYSTEM = ["etc", "home", "mnt", "srv", "tmp", "var"];
 
-const documents = [...namesIn("docs").map((name) => `docs/${name}`)]
+const documents = ["README.md", ...namesIn("docs").map((name) => `docs/${name}`)]
   .filter((name) => name.endsWith(".md"))
   .map((name) => ({ name, shell: shellIn(Deno.readTextFileSync(join(ROOT, name))) }))
   .filter(({ shell }) => shell.blocks.some(({ how }) => how.kind !== "not-run"))

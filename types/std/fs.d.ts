@@ -7,6 +7,7 @@ export interface WalkOptions {
   includeDirs?: boolean;
   includeSymlinks?: boolean;
   followSymlinks?: boolean;
+  skip?: RegExp[];
 }
 export interface CopyOptions {
   overwrite?: boolean;
