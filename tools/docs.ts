@@ -3,7 +3,8 @@
  * `<!-- begin NAME: … -->` and `<!-- end NAME -->`. A test compares them with what is checked in.
  *
  * - `settings` of docs/configuration.md: every flag of every command with its variable, from the table of commands;
- * - `shared` there: the keys of sections that commands share.
+ * - `shared` there: the keys of sections that commands share;
+ * - `codes` of docs/PROTOCOL.md: what can go wrong, and the status that it is answered with.
  *
  * @module
  */
@@ -11,9 +12,8 @@ import { fromFileUrl } from "@std/path";
 import { type Command, type Flag, GLOBAL_FLAGS } from "../src/cli/command.ts";
 import { loadCommands } from "../src/cli/commands.ts";
 import { flagOfKey, SHARED_SECTIONS, unknownKey } from "../src/cli/shared_sections.ts";
-
-/** The document with generated parts. */
-export const CONFIGURATION = "docs/configuration.md";
+import { ERROR_CODES, nextStep } from "../src/core/errors.ts";
+import { STATUS } from "../src/server/problem_document.ts";
 
 /** `text` with its generated parts as they should be. */
 export function withGenerated(text: string, parts: Record<string, string>): string {
@@ -25,9 +25,12 @@ export function withGenerated(text: string, parts: Record<string, string>): stri
   return text;
 }
 
-/** The parts of {@linkcode CONFIGURATION}. */
-export async function configurationParts(): Promise<Record<string, string>> {
-  return { settings: settings(await loadCommands()), shared: shared() };
+/** The generated parts of every document that has some. */
+export async function generated(): Promise<Record<string, Record<string, string>>> {
+  return {
+    "docs/configuration.md": { settings: settings(await loadCommands()), shared: shared() },
+    "docs/PROTOCOL.md": { codes: codes() },
+  };
 }
 
 function settings(commands: readonly Command[]): string {
@@ -72,6 +75,13 @@ function shared(): string {
   );
 }
 
+function codes(): string {
+  return table(
+    ["code", "status", "what to do, unless `hint` says otherwise"],
+    [...ERROR_CODES].sort().map((code) => [`\`${code}\``, String(STATUS[code]), nextStep({ code })]),
+  );
+}
+
 /** A table as `deno fmt` lays it out. */
 function table(head: string[], rows: string[][]): string {
   const cells = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
@@ -82,6 +92,8 @@ function table(head: string[], rows: string[][]): string {
 }
 
 if (import.meta.main) {
-  const path = fromFileUrl(new URL(`../${CONFIGURATION}`, import.meta.url));
-  Deno.writeTextFileSync(path, withGenerated(Deno.readTextFileSync(path), await configurationParts()));
+  for (const [document, parts] of Object.entries(await generated())) {
+    const path = fromFileUrl(new URL(`../${document}`, import.meta.url));
+    Deno.writeTextFileSync(path, withGenerated(Deno.readTextFileSync(path), parts));
+  }
 }

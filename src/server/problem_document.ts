@@ -4,7 +4,8 @@ import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.t
 import { problemOf } from "../core/problem.ts";
 import { PROBLEM_TYPE } from "../core/wire.ts";
 
-const STATUS: Record<ErrorCode, number> = {
+/** The status that each code is answered with. */
+export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "bad-path": 400,
   "bad-range": 416,
   "bad-request": 400,
