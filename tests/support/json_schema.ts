@@ -53,8 +53,9 @@ export function schemaFault(document: Json, schema: Json, value: Json, at = "it"
         ? undefined
         : `${at} is no such number`;
     case "number":
+      return typeof value === "number" ? undefined : `${at} is no number`;
     case "boolean":
-      return typeof value === type ? undefined : `${at} is no ${type}`;
+      return typeof value === "boolean" ? undefined : `${at} is neither true nor false`;
     case "null":
       return value === null ? undefined : `${at} is not null`;
     default:
