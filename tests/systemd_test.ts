@@ -5,7 +5,8 @@
  * @module
  */
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { buildHere, sayNotTested } from "./support/executable.ts";
+import { buildHere } from "./support/executable.ts";
+import { sayNotTested } from "./support/not_tested.ts";
 import { IsolatedSystemd } from "./support/isolated_systemd.ts";
 import { until } from "./support/pair.ts";
 import { TempDirectory } from "./support/temp.ts";

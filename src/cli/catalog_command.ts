@@ -18,7 +18,7 @@ const ACTIONS: Record<string, { does: string; run: (store: Store) => Promise<voi
 export const catalogCommand: CommandBody = {
   description:
     "init makes the tables, migrate brings those of an older filesync up to date (a scan does both by itself), vacuum drops what interrupted scans left and gives space back.",
-  arguments: [{ name: "action", description: "init, migrate or vacuum" }],
+  arguments: [{ name: "action", choices: Object.keys(ACTIONS), description: "init, migrate or vacuum" }],
   flags: [...CATALOG_FLAGS],
   examples: [
     { command: "filesync catalog init --catalog postgres://filesync@db.lan/files", does: "Make the tables" },

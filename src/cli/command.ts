@@ -38,6 +38,8 @@ export interface Argument {
   name: string;
   /** Whether it may be left out; only after all that may not. @default {false} */
   optional?: boolean;
+  /** All that it may be. @default {anything} */
+  choices?: readonly string[];
   description: string;
 }
 

@@ -6,7 +6,7 @@ import { completionScript, SHELLS } from "./completions.ts";
 /** The command that prints completions for `commands()`. */
 export function completionsCommand(commands: () => Promise<readonly Command[]>): CommandBody {
   return {
-    arguments: [{ name: "shell", description: SHELLS.join(", ") }],
+    arguments: [{ name: "shell", choices: SHELLS, description: SHELLS.join(", ") }],
     flags: [],
     examples: [
       {
@@ -14,6 +14,7 @@ export function completionsCommand(commands: () => Promise<readonly Command[]>):
         does: "For every user's bash",
       },
       { command: "source <(filesync completions zsh)", does: "In this zsh" },
+      { command: "filesync completions powershell | Out-String | Invoke-Expression", does: "In PowerShell" },
     ],
     async run(invocation, context) {
       context.stdout.write(completionScript(invocation.arguments[0], await commands()));

@@ -25,6 +25,8 @@ import { usageError } from "./usage_error.ts";
 
 /** What can be done with a service. `run` is for Windows' service manager. */
 const ACTIONS = ["install", "uninstall", "start", "stop", "status", "print", "run"] as const;
+/** Those that are for people. */
+const SHOWN = ACTIONS.filter((name) => name !== "run");
 type Action = (typeof ACTIONS)[number];
 
 /** Lines of the log that `status` shows. */
@@ -40,7 +42,7 @@ export function serviceCommand(
       "Makes `filesync serve`, `filesync watch`, or `filesync sync` with --interval or --watch, a service, which starts with the system and is started again when it fails: of systemd, of launchd (macOS) or of Windows. Behind `install` or `print` stands the whole command line; its paths are made absolute, and settings of the environment and the settings file are written out. A token in FILESYNC_TOKEN is put into a file that only the service can read.\n\n" +
       "install brings it to the system, and starts it with every start of that. start, stop, status and uninstall take the service's name, as install prints it, or the same command line; status alone shows all. print shows what install would do, and does nothing.",
     arguments: [
-      { name: "action", description: ACTIONS.filter((name) => name !== "run").join(", ") },
+      { name: "action", choices: SHOWN, description: SHOWN.join(", ") },
       { name: "service", optional: true, description: "A command line to run, or a service's name" },
     ],
     nested: LASTING,
@@ -113,7 +115,7 @@ async function service(
     throw usageError(
       `${JSON.stringify(action)} a service`,
       "there is no such action",
-      `${didYouMean(action, ACTIONS)}There are ${ACTIONS.filter((name) => name !== "run").join(", ")}`,
+      `${didYouMean(action, ACTIONS)}There are ${SHOWN.join(", ")}`,
     );
   }
   if (action === "run") return await runAsService(words, invocation, context, commands);

@@ -44,11 +44,6 @@ export async function buildHere(directory: string): Promise<string | undefined> 
   }
 }
 
-/** Says on stderr that something is not tested, and why. */
-export function sayNotTested(what: string, why: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`${what}: not tested: ${why}\n`));
-}
-
 async function answers(url: string): Promise<boolean> {
   try {
     return (await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(ANSWER_WITHIN) })).ok;
