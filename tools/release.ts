@@ -1,7 +1,7 @@
 /**
  * Makes what is released: `deno task release [--target TRIPLE]… [--base TRIPLE=FILE]… [--out DIR]`.
- * For each target an archive with the executable, license and README, and one file with the SHA-256 of all
- * archives, which `sha256sum --check` reads. `--base` names the `denort` for a target, where Deno's own site
+ * For each target an archive with the executable, license, README, manual page and completions, and one file
+ * with the SHA-256 of all archives, which `sha256sum --check` reads. `--base` names the `denort` for a target, where Deno's own site
  * cannot be reached.
  *
  * @module
@@ -10,6 +10,9 @@
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { basename, fromFileUrl, join, resolve } from "@std/path";
+import { loadCommands } from "../src/cli/commands.ts";
+import { completionScript } from "../src/cli/completions.ts";
+import { manPage } from "../src/cli/man_page.ts";
 import { sha256 } from "../src/hashing/sha256.ts";
 import config from "../deno.json" with { type: "json" };
 import { build, BuildError } from "./build.ts";
@@ -52,10 +55,33 @@ export function checksums(files: readonly { name: string; data: Uint8Array }[]):
   return files.map(({ name, data }) => `${sha256(data)}  ${name}\n`).join("");
 }
 
+/** Completions by the names under which shells look for them. */
+const COMPLETIONS = {
+  "completions/filesync.bash": "bash",
+  "completions/_filesync": "zsh",
+  "completions/filesync.fish": "fish",
+  "completions/filesync.ps1": "powershell",
+};
+
+/**
+ * What is made of the table of commands: the manual page and the completions.
+ *
+ * @param date Of the release, such as `2026-11-21`.
+ */
+export async function documents(date: string): Promise<{ name: string; data: Uint8Array<ArrayBuffer> }[]> {
+  const commands = await loadCommands();
+  const texts = [
+    ["filesync.1", manPage(commands, { version: config.version, date })],
+    ...Object.entries(COMPLETIONS).map(([name, shell]) => [name, completionScript(shell, commands)]),
+  ];
+  return texts.map(([name, text]) => ({ name, data: new TextEncoder().encode(text) }));
+}
+
 /** Builds for `target` and gives the archive. */
 async function release(
   target: string,
   base: string | undefined,
+  date: string,
 ): Promise<{ name: string; data: Uint8Array }> {
   const scratch = Deno.makeTempDirSync({ prefix: "filesync-release-" });
   try {
@@ -69,6 +95,7 @@ async function release(
         name: `${directory}/${name}`,
         data: Deno.readFileSync(join(ROOT, name)),
       })),
+      ...(await documents(date)).map(({ name, data }) => ({ name: `${directory}/${name}`, data })),
     ]);
     return { name: `${directory}.tar.gz`, data: gzipSync(archive, { level: 9 }) };
   } finally {
@@ -95,9 +122,10 @@ if (import.meta.main) {
     if (unknown !== undefined) throw new BuildError(`Cannot release for ${unknown}: there are ${known()}`);
     const out = resolve(values.out);
     Deno.mkdirSync(out, { recursive: true });
+    const date = new Date().toISOString().slice(0, "YYYY-MM-DD".length);
     const archives = [];
     for (const target of values.target) {
-      const archive = await release(target, bases.get(target));
+      const archive = await release(target, bases.get(target), date);
       Deno.writeFileSync(join(out, archive.name), archive.data);
       console.info(`${join(out, archive.name)}  ${(archive.data.length / 2 ** 20).toFixed(0)} MiB`);
       archives.push(archive);

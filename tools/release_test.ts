@@ -1,5 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { checkExecutable, checksums, parseBases } from "./release.ts";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { SHELLS } from "../src/cli/completions.ts";
+import { checkExecutable, checksums, documents, parseBases } from "./release.ts";
 
 /** First bytes of executables, as their formats have them. */
 const HEADERS: Record<string, string> = {
@@ -32,4 +33,12 @@ Deno.test("checksums() writes what sha256sum writes", () => {
     checksums([{ name: "a.tar.gz", data: new TextEncoder().encode("abc") }]),
     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  a.tar.gz\n",
   );
+});
+
+Deno.test("documents() are the manual page and a script for every shell", async () => {
+  const files = await documents("2026-11-21");
+  assertEquals(files.length, 1 + SHELLS.length);
+  for (const { name, data } of files) {
+    assertStringIncludes(new TextDecoder().decode(data), "template", name);
+  }
 });

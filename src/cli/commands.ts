@@ -95,6 +95,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () =>
       import("./completions_command.ts").then(({ completionsCommand }) => completionsCommand(loadCommands)),
   },
+  {
+    name: "man",
+    summary: "Print the manual page",
+    load: () => import("./man_command.ts").then(({ manCommand }) => manCommand(loadCommands)),
+  },
 ];
 
 /** All commands with all that they are. */

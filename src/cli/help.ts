@@ -113,7 +113,8 @@ function flagTable(flags: readonly Flag[], layout: Layout): string[] {
   );
 }
 
-function explain({ description, repeat, required, default: standard, env }: Flag): string {
+/** What a flag is for, and how it can be given, on one line. */
+export function explain({ description, repeat, required, default: standard, env }: Flag): string {
   const notes = [
     required && "required",
     repeat && "may be repeated",
