@@ -11,8 +11,8 @@ import { makeTree, waitForSameTree } from "../support/trees.ts";
 import { picker } from "./attack.ts";
 import type { Campaign } from "./kills.ts";
 
-/** Kills between two times of peace. */
-const MOST_KILLS = 8;
+/** Most kills between two times of peace: few, so that nothing heals what one of them did, or many. */
+const MOST_KILLS = [2, 8, 20];
 
 /** Times of peace in a campaign: the tree and what both sides remember grow. */
 const PEACES = 6;
@@ -32,7 +32,7 @@ export const killPush: Campaign = async ({ directory, random, signal, measured }
   makeTree(sides.source, { middle: randomBytes(pick.below(1e6), pick.one([300_000, 9_000_000])) });
   await storm(sides.source, { seed: pick.below(1e6), operations: 60 });
   for (let peace = 0; peace < PEACES && !signal.aborted; peace++) {
-    for (let kills = 1 + pick.below(MOST_KILLS); kills > 0 && !signal.aborted; kills--) {
+    for (let kills = 1 + pick.below(pick.one(MOST_KILLS)); kills > 0 && !signal.aborted; kills--) {
       const raging = new AbortController();
       const storming = pick.chance(0.8) && storm(sides.source, {
         seed: pick.below(1e6),
@@ -41,7 +41,7 @@ export const killPush: Campaign = async ({ directory, random, signal, measured }
         sleep: (ms) => systemClock.sleep(4 * ms),
       });
       sides.start();
-      await systemClock.sleep(20 * 100 ** random());
+      await systemClock.sleep(20 * 50 ** random());
       const victims = pick.one([["server"], ["watch"], ["watch"], ["server", "watch"]] as const);
       if (pick.chance(0.5)) raging.abort();
       measured.kills += await sides.kill(victims);

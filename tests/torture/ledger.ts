@@ -20,6 +20,9 @@ const DIRECTORY: State = "directory";
 /** Entries beyond which more is removed than added. */
 const MOST_ENTRIES = 120;
 
+/** A file of more than this is assembled where it arrives. */
+const BIG_BYTES = 8 << 20;
+
 /** Where new content is written before it gets its name: what is seen at a path is one state or the other. */
 const ASIDE = "aside";
 
@@ -27,14 +30,19 @@ const ASIDE = "aside";
 export class Ledger {
   readonly #tree: string;
   readonly #aside: string;
+  readonly #hasBig: boolean;
   readonly #pick: ReturnType<typeof picker>;
   /** Everything that stood at each path, the oldest first. */
   readonly #states = new Map<string, State[]>([]);
   /** Which of them was acknowledged last. */
   readonly #acknowledged = new Map<string, number>();
 
-  /** @param disk An empty directory; the tree is made in it. */
-  constructor(disk: string, random: () => number) {
+  /**
+   * @param disk An empty directory; the tree is made in it.
+   * @param hasBig Whether a file now and then is so big that it is sent in many requests.
+   */
+  constructor(disk: string, random: () => number, { hasBig = false } = {}) {
+    this.#hasBig = hasBig;
     this.#tree = `${disk}/tree`;
     this.#aside = `${disk}/${ASIDE}`;
     Deno.mkdirSync(this.#tree);
@@ -51,6 +59,9 @@ export class Ledger {
     const { one, chance, below } = this.#pick;
     const files = this.#standing((state) => state !== DIRECTORY);
     const directories = this.#standing((state) => state === DIRECTORY);
+    if (this.#hasBig && chance(0.02)) {
+      return this.#write("big", randomBytes(below(2 ** 31), BIG_BYTES + below(BIG_BYTES)));
+    }
     if (files.length < 5 || (chance(0.35) && files.length + directories.length < MOST_ENTRIES)) {
       // Now and then as many at once as make a big batch.
       for (let count = chance(0.2) ? 8 + below(20) : 1 + below(3); count > 0; count--) {

@@ -1,9 +1,9 @@
 /**
- * Disks whose power can be cut. Each is an ext4 file system in a file, so what that file holds is what has
+ * Disks whose power can be cut. Each is a file system in a file, so what that file holds is what has
  * reached the disk: the page cache above it is not in it. The files lie on a file system of their own, which
  * lies in a file on one more:
  *
- *     vault (ext4) ─ cabinet.img ─ cabinet (ext4) ─ <name>.img ─ <name> (ext4, under test)
+ *     vault (ext4) ─ cabinet.img ─ cabinet (ext4) ─ <name>.img ─ <name> (under test)
  *
  * A cut copies the files while the file system that holds them is frozen: no write comes between two parts
  * of the copy, and those that come meanwhile wait. Copied out of the cabinet they hold all that was written to
@@ -28,8 +28,42 @@ const SYNC_FILE_RANGE_WRITE = 2;
 /** What the write cache of a disk writes at a time, bytes. */
 const PAGE_BYTES = 4_096;
 
-/** How a file system under test may be mounted. `noauto_da_alloc`: renames flush nothing by themselves. */
-const MOUNT_OPTIONS = "loop,noauto_da_alloc";
+/** A kind of file system. */
+interface FileSystem {
+  type: "ext4" | "xfs" | "btrfs";
+  /** What makes one; the image follows. None gives up blocks: all of them keep their places. */
+  make: string;
+  /** How a disk is mounted, and a copy of it beside it. */
+  options: string;
+  copyOptions: string;
+}
+
+const EXT4: FileSystem = {
+  type: "ext4",
+  make: "mke2fs -q -F -t ext4 -b 4096 -m 0 -J size=4 -O ^resize_inode -E nodiscard",
+  // Renames flush nothing by themselves.
+  options: "noauto_da_alloc",
+  copyOptions: "loop",
+};
+const XFS: FileSystem = {
+  type: "xfs",
+  make: "mkfs.xfs -q -f -K --unsupported",
+  options: "nodiscard",
+  copyOptions: "loop,nouuid",
+};
+const BTRFS: FileSystem = {
+  type: "btrfs",
+  make: "mkfs.btrfs -q -f -K --mixed",
+  options: "nodiscard",
+  copyOptions: "loop",
+};
+
+/** All that can be tried here: what is made durable only by chance is lost in one of them. */
+export function fileSystems(): FileSystem[] {
+  const modes = ["commit=1", "data=writeback", "data=writeback,commit=1", "commit=300"];
+  const ext4 = modes.map((mode): FileSystem => ({ ...EXT4, options: `${EXT4.options},${mode}` }));
+  return [EXT4, ...ext4, XFS, BTRFS].filter(({ make }) => hasTool(make.split(" ")[0]));
+}
 
 /** Why no disk can be made here, if none can. */
 export function whyNoDisks(): string | undefined {
@@ -48,6 +82,7 @@ export function whyNoDisks(): string | undefined {
 export class PowerDisks implements Disposable {
   readonly #place: string;
   readonly #names: readonly string[];
+  readonly #fileSystem: FileSystem;
   readonly #mounts = new MountPoints();
   /** Descriptors of the files that are the disks. */
   readonly #images: number[] = [];
@@ -58,16 +93,16 @@ export class PowerDisks implements Disposable {
   });
   #cuts = 0;
 
-  /** @param options More options for mounting the disks, such as `data=writeback`. */
-  constructor(temp: TempDirectory, names: readonly string[], options: string) {
+  constructor(temp: TempDirectory, names: readonly string[], fileSystem: FileSystem) {
     this.#place = temp.path;
     this.#names = names;
+    this.#fileSystem = fileSystem;
     const cabinetBytes = names.length * DISK_BYTES + OVERHEAD_BYTES;
     try {
       this.#make(`${temp.path}/vault`, cabinetBytes + OVERHEAD_BYTES);
       this.#make(this.#cabinet, cabinetBytes);
       for (const name of names) {
-        this.#make(`${this.#cabinet}/${name}`, DISK_BYTES, `${MOUNT_OPTIONS},${options}`);
+        this.#make(`${this.#cabinet}/${name}`, DISK_BYTES, fileSystem);
         const path = new TextEncoder().encode(`${this.#cabinet}/${name}.img\0`);
         this.#images.push(this.#libc.symbols.open(path, O_WRONLY));
       }
@@ -109,7 +144,7 @@ export class PowerDisks implements Disposable {
         files.join(" ")
       } ${directory}`,
     );
-    return new CutDisks(directory, this.#names);
+    return new CutDisks(directory, this.#names, this.#fileSystem);
   }
 
   [Symbol.dispose](): void {
@@ -123,12 +158,10 @@ export class PowerDisks implements Disposable {
   }
 
   /** Makes a file system in `<path>.img` and mounts it at `path`. */
-  #make(path: string, bytes: number, options = "loop"): void {
+  #make(path: string, bytes: number, { type, make, options } = EXT4): void {
     // Every block has its place before: nothing but its content is left to be written.
-    sh(
-      `head -c ${bytes} /dev/zero > ${path}.img; mke2fs -q -F -t ext4 -b 4096 -m 0 -J size=4 -O ^resize_inode ${path}.img; sync ${path}.img`,
-    );
-    this.#mounts.mount(`${path}.img`, path, options);
+    sh(`head -c ${bytes} /dev/zero > ${path}.img; ${make} ${path}.img 2>&1; sync ${path}.img`);
+    this.#mounts.mount(`${path}.img`, path, type, `loop,${options}`);
   }
 }
 
@@ -137,14 +170,19 @@ export class CutDisks implements Disposable {
   readonly #directory: string;
   readonly #mounts = new MountPoints();
 
-  constructor(directory: string, names: readonly string[]) {
+  constructor(directory: string, names: readonly string[], { type, copyOptions }: FileSystem) {
     this.#directory = directory;
     try {
       const cabinet = `${directory}/cabinet`;
       const isWhole = existsSync(`${cabinet}.img`);
-      if (isWhole) this.#mounts.mount(`${cabinet}.img`, cabinet, "loop");
+      if (isWhole) this.#mounts.mount(`${cabinet}.img`, cabinet, "ext4", "loop");
       for (const name of names) {
-        this.#mounts.mount(`${isWhole ? cabinet : directory}/${name}.img`, this.path(name), "loop");
+        this.#mounts.mount(
+          `${isWhole ? cabinet : directory}/${name}.img`,
+          this.path(name),
+          type,
+          copyOptions,
+        );
       }
     } catch (error) {
       this[Symbol.dispose]();
@@ -167,15 +205,20 @@ export class CutDisks implements Disposable {
 class MountPoints implements Disposable {
   readonly #paths: string[] = [];
 
-  mount(image: string, path: string, options: string): void {
+  mount(image: string, path: string, type: string, options: string): void {
     Deno.mkdirSync(path);
-    sh(`mount -t ext4 -o ${options} ${image} ${path}`);
+    sh(`mount -t ${type} -o ${options} ${image} ${path}`);
     this.#paths.push(path);
   }
 
   [Symbol.dispose](): void {
     for (const path of this.#paths.splice(0).reverse()) sh(`umount ${path} || umount --lazy ${path}`);
   }
+}
+
+function hasTool(tool: string): boolean {
+  return new Deno.Command("sh", { args: ["-c", `command -v ${tool} || test -e ${tool}`] }).outputSync()
+    .success;
 }
 
 function sh(script: string): void {

@@ -18,7 +18,7 @@ const EVERYTHING = { directoryMtime: true, symlinkMtime: true };
 export const cutPush: Series = async (job) => {
   const { disks, directory, random, signal, measured } = job;
   const pick = picker(random);
-  const ledger = new Ledger(disks.path("source"), random);
+  const ledger = new Ledger(disks.path("source"), random, { hasBig: true });
   const destination = `${disks.path("destination")}/tree`;
   const state = `${disks.path("source")}/state`;
   const home = `${directory}/home`;

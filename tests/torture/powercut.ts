@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { type Program, programCommand } from "../support/program.ts";
 import { TempDirectory } from "../support/temp.ts";
 import { type Attack, type AttackJob, type Figures, picker, randomFrom } from "./attack.ts";
-import { type Cache, type CutDisks, PowerDisks, whyNoDisks } from "./power_disks.ts";
+import { type Cache, type CutDisks, fileSystems, PowerDisks, whyNoDisks } from "./power_disks.ts";
 import { cutPush } from "./power_push.ts";
 import { cutSync } from "./power_sync.ts";
 
@@ -36,15 +36,6 @@ export interface Measured extends Record<string, number> {
 /** Cuts again and again while something works, and throws when what is left is not right. */
 export type Series = (job: SeriesJob) => Promise<void>;
 
-/** How the file systems are mounted: what is made durable only by chance is lost in one of them. */
-const MOUNTS = [
-  "data=ordered",
-  "data=ordered,commit=1",
-  "data=writeback",
-  "data=writeback,commit=1",
-  "commit=300",
-];
-
 const SERIES: readonly Series[] = [cutPush, cutSync, cutPush];
 
 const attack: Attack = {
@@ -64,13 +55,14 @@ async function run({ signal, seed }: AttackJob): Promise<Figures> {
     const random = randomFrom(own);
     const series = SERIES[own % SERIES.length];
     using temp = new TempDirectory("filesync-power-");
-    const mount = picker(random).one(MOUNTS);
-    using disks = new PowerDisks(temp, DISKS, mount);
+    const fileSystem = picker(random).one(fileSystems());
+    using disks = new PowerDisks(temp, DISKS, fileSystem);
     try {
       await series({ disks, directory: temp.directory("aside"), random, signal, measured });
     } catch (error) {
+      const on = `${fileSystem.type} with ${fileSystem.options}`;
       faults.push(
-        `${series.name} from seed ${own}, ${mount}: ${error instanceof Error ? error.message : error}`,
+        `${series.name} from seed ${own} on ${on}: ${error instanceof Error ? error.message : error}`,
       );
     }
   }
