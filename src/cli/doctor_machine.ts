@@ -3,7 +3,6 @@ import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
 import { osCode, toFilesyncError } from "../core/errors.ts";
 import { STATE_DIRECTORY } from "../core/path.ts";
-import { toDatabaseError } from "../database/open.ts";
 import { STATE_FILE } from "../sync/source_state.ts";
 import type { Context, Invocation } from "./command.ts";
 import { type Check, fail, freeBytes, ok, spaceCheck, warn } from "./doctor_check.ts";
@@ -95,7 +94,7 @@ function databaseCheck(path: string): Check {
     if (osCode(error) === "ENOENT") {
       return warn("state", `"${path}" is not there yet`, "It is made at the first start");
     }
-    return damaged(path, toDatabaseError(`read "${path}"`, error).reason);
+    return damaged(path, toFilesyncError(`read "${path}"`, error).reason);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Action } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
-import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { EXIT, FilesyncError, isPassing, toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import type { OnPushEvent, PushEvent, PushTotals } from "../sync/push_event.ts";
 import { Pusher, type PusherOptions } from "../sync/pusher.ts";
@@ -85,7 +85,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
         tell(event, printer, state);
       }
       // For `filesync why`: a reason to brake comes and goes with a notice, or with the next look.
-      state.index.setMeta("brake", pusher.brake ?? "");
+      remember(state, "brake", pusher.brake ?? "");
     },
     onLook: job.onLook,
     ignore: [...job.ignore, ...patternsFor(source, [job.state, ...job.ownFiles])],
@@ -153,7 +153,16 @@ function tell(event: PushEvent, printer: Printer, state: SourceState): void {
 }
 
 function rememberConnection(state: SourceState, connection: object): void {
-  state.index.setMeta("connection", JSON.stringify(connection));
+  remember(state, "connection", JSON.stringify(connection));
+}
+
+/** Keeps for `filesync status` and `filesync why` what they need; a push does not end because its disk is full. */
+function remember(state: SourceState, name: string, value: string): void {
+  try {
+    state.index.setMeta(name, value);
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+  }
 }
 
 /** Counts what a dry run would do as if it had been done. */

@@ -135,9 +135,19 @@ const OS_CODES: Record<string, [ErrorCode, string, string?]> = {
   EDQUOT: ["disk-full", "the disk quota is used up", "Free some space; it will be tried again"],
   EEXIST: ["conflict", "something stands there already"],
   EISDIR: ["conflict", "a directory stands there"],
+  EIO: [
+    "io",
+    "the disk reports an error",
+    "Check the disk, its cable, and what the system says of it (dmesg)",
+  ],
   ELOOP: ["conflict", "a symbolic link stands where a directory is expected"],
   EMFILE: ["io", "too many files are open", "Raise the limit with ulimit -n"],
   ENAMETOOLONG: ["bad-path", "the name is too long for this file system"],
+  ENFILE: [
+    "io",
+    "too many files are open on this machine",
+    "Close programs, or raise fs.file-max with sysctl",
+  ],
   ENOENT: ["not-found", "it does not exist"],
   ENOSPC: ["disk-full", "the disk is full", "Free some space; it will be tried again"],
   ENOTDIR: ["conflict", "a file stands where a directory is expected"],
@@ -150,6 +160,40 @@ const OS_CODES: Record<string, [ErrorCode, string, string?]> = {
     "Run filesync for the mounted directory by itself, or exclude it in .filesyncignore",
   ],
 };
+
+const DAMAGED = "Move the file away; filesync makes a new one and compares everything again";
+
+/**
+ * What the texts of SQLite (of `sqlite3_errstr`) mean. Not all of its errors come with a number, so the text
+ * is the key.
+ */
+const SQLITE_MEANINGS: [text: string, code: ErrorCode, reason: string, permanent: boolean, hint: string][] = [
+  [
+    "database or disk is full",
+    "disk-full",
+    "the disk is full",
+    false,
+    "Free some space; it will be tried again",
+  ],
+  [
+    "disk I/O error",
+    "io",
+    "the disk reports an error",
+    false,
+    "Check the disk, its room, and what the system says of it (dmesg)",
+  ],
+  ["file is not a database", "io", "the file is not a database", true, DAMAGED],
+  ["database disk image is malformed", "io", "the database is damaged", true, DAMAGED],
+  ["database is locked", "locked", "another process keeps it locked", false, "Stop the other process"],
+  ["attempt to write a readonly database", "read-only", "it is read-only", true, "Make it writable"],
+  [
+    "unable to open database file",
+    "io",
+    "it cannot be opened",
+    false,
+    "Check its permissions and its directory's",
+  ],
+];
 
 const DENO_CODES: Record<string, string> = {
   AlreadyExists: "EEXIST",
@@ -168,13 +212,32 @@ export function osCode(error: unknown): string | undefined {
   return DENO_CODES[error.name];
 }
 
-/** Turns whatever a system call threw into a {@linkcode FilesyncError}; passes one on unchanged. */
+/** What may pass by itself, however often it comes: nothing is lost by it, only late. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(["disk-full", "locked"]);
+
+/** Whether `error` says that a disk of our own is full for now, or a database of our own busy. */
+export function isPassing(error: unknown): boolean {
+  const { code, permanent } = toFilesyncError("", error);
+  return PASSING.has(code) && !permanent;
+}
+
+/** Turns whatever a system call or a database threw into a {@linkcode FilesyncError}; passes one on unchanged. */
 export function toFilesyncError(operation: string, error: unknown): FilesyncError {
   if (error instanceof FilesyncError) return error;
   const name = osCode(error);
+  if (name === "ERR_SQLITE_ERROR") return databaseError(operation, error as Error);
   const known = name === undefined ? undefined : OS_CODES[name];
   const message = error instanceof Error ? error.message : String(error);
   if (known === undefined) return new FilesyncError({ code: "io", operation, reason: message, cause: error });
   const [code, reason, hint] = known;
   return new FilesyncError({ code, operation, reason, hint, cause: error });
+}
+
+function databaseError(operation: string, error: Error): FilesyncError {
+  const meaning = SQLITE_MEANINGS.find(([text]) => error.message.includes(text));
+  if (meaning === undefined) {
+    return new FilesyncError({ code: "io", operation, reason: error.message, cause: error });
+  }
+  const [, code, reason, permanent, hint] = meaning;
+  return new FilesyncError({ code, operation, reason, permanent, hint, cause: error });
 }

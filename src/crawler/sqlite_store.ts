@@ -2,9 +2,9 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { join } from "@std/path";
 import { blake3 } from "../hashing/blake3.ts";
-import { FilesyncError } from "../core/errors.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { lockState } from "../database/lock.ts";
-import { openDatabase, toDatabaseError, transaction } from "../database/open.ts";
+import { openDatabase, transaction } from "../database/open.ts";
 import { type DirectoryIds, sweepInterrupted } from "./directory_ids.ts";
 import { type Listing, visitRows } from "./listing.ts";
 import { certainRows, changedRows, knownEntries } from "./listing_changes.ts";
@@ -64,7 +64,7 @@ class SqliteStore implements Store {
       return Promise.resolve(new SqliteStaging(this.#db, join(directory, "staging.db"), options, lock));
     } catch (error) {
       lock[Symbol.dispose]();
-      throw toDatabaseError("make room for the scan", error);
+      throw toFilesyncError("make room for the scan", error);
     }
   }
 
@@ -148,7 +148,7 @@ class SqliteSql implements Sql {
     try {
       return Promise.resolve(fn());
     } catch (error) {
-      return Promise.reject(toDatabaseError(`use the catalog ${JSON.stringify(this.#path)}`, error));
+      return Promise.reject(toFilesyncError(`use the catalog ${JSON.stringify(this.#path)}`, error));
     }
   }
 }
@@ -281,7 +281,7 @@ class SqliteStaging implements Staging {
         }
       });
     } catch (error) {
-      throw toDatabaseError("keep what the scan found", error);
+      throw toFilesyncError("keep what the scan found", error);
     }
   }
 
@@ -302,7 +302,7 @@ class SqliteStaging implements Staging {
       this.#isAttached = true;
       return Promise.resolve();
     } catch (error) {
-      return Promise.reject(toDatabaseError("keep what the scan found", error));
+      return Promise.reject(toFilesyncError("keep what the scan found", error));
     }
   }
 

@@ -1,13 +1,13 @@
 /**
  * SQLite databases, opened the one way the program opens them. {@linkcode openDatabase}
- * brings a file to the newest schema, {@linkcode transaction} groups statements, and
- * {@linkcode toDatabaseError} says in the program's words what SQLite threw.
+ * brings a file to the newest schema, {@linkcode transaction} groups statements. What SQLite throws is said in
+ * the program's words by `toFilesyncError`.
  *
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
 import { dirname } from "@std/path";
-import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 
 /** How long a statement waits for another process's write, milliseconds. */
 const BUSY_TIMEOUT = 5_000;
@@ -50,7 +50,7 @@ export interface DatabaseOptions {
  *
  * @throws {FilesyncError} `upgrade` when a newer version wrote it (or, read-only, when an older
  * one did); `not-found` when it is read-only and missing; and whatever
- * {@linkcode toDatabaseError} makes of a file that is damaged or out of reach.
+ * `toFilesyncError` makes of a file that is damaged or out of reach.
  */
 export function openDatabase(path: string, options: DatabaseOptions): DatabaseSync {
   const { name, migrations, synchronous = "FULL", readOnly = false, pageSize = PAGE_BYTES } = options;
@@ -80,7 +80,7 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
     return db;
   } catch (error) {
     db?.close();
-    throw toDatabaseError(operation, error);
+    throw toFilesyncError(operation, error);
   }
 }
 
@@ -119,7 +119,7 @@ function versionOf(db: DatabaseSync): number {
  * Within another transaction it is a savepoint of that one: what `fn` did is undone when `fn`
  * throws, and is durable only when the outermost commits. `fn` must not be asynchronous.
  *
- * @throws Whatever `fn` throws; errors of SQLite as {@linkcode toDatabaseError} makes them.
+ * @throws Whatever `fn` throws; errors of SQLite as `toFilesyncError` makes them.
  */
 export function transaction<T>(db: DatabaseSync, fn: () => T): T {
   const nested = db.isTransaction;
@@ -136,44 +136,8 @@ export function transaction<T>(db: DatabaseSync, fn: () => T): T {
     }
   } catch (error) {
     if (!isDatabaseError(error)) throw error;
-    throw toDatabaseError(`write the database ${JSON.stringify(db.location() ?? "in memory")}`, error);
+    throw toFilesyncError(`write the database ${JSON.stringify(db.location() ?? "in memory")}`, error);
   }
-}
-
-const DAMAGED = "Move the file away; filesync makes a new one and compares everything again";
-
-/** What SQLite's own texts mean; `exec` gives no number, so the text (of `sqlite3_errstr`) is the key. */
-const MEANINGS: [text: string, code: ErrorCode, reason: string, permanent: boolean, hint?: string][] = [
-  [
-    "database or disk is full",
-    "disk-full",
-    "the disk is full",
-    false,
-    "Free some space; it will be tried again",
-  ],
-  ["file is not a database", "io", "the file is not a database", true, DAMAGED],
-  ["database disk image is malformed", "io", "the database is damaged", true, DAMAGED],
-  ["database is locked", "locked", "another process keeps it locked", false, "Stop the other process"],
-  ["attempt to write a readonly database", "read-only", "it is read-only", true, "Make it writable"],
-  [
-    "unable to open database file",
-    "io",
-    "it cannot be opened",
-    false,
-    "Check its permissions and its directory's",
-  ],
-];
-
-/** Turns what `node:sqlite` threw into a {@linkcode FilesyncError}; passes one on unchanged. */
-export function toDatabaseError(operation: string, error: unknown): FilesyncError {
-  if (isDatabaseError(error)) {
-    const meaning = MEANINGS.find(([text]) => error.message.includes(text));
-    if (meaning !== undefined) {
-      const [, code, reason, permanent, hint] = meaning;
-      return new FilesyncError({ code, operation, reason, permanent, hint, cause: error });
-    }
-  }
-  return toFilesyncError(operation, error);
 }
 
 function isDatabaseError(error: unknown): error is Error {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { FilesyncError } from "../core/errors.ts";
-import { openDatabase, toDatabaseError, transaction } from "./open.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { openDatabase, transaction } from "./open.ts";
 
 const MIGRATIONS = ["CREATE TABLE t (a)", "ALTER TABLE t ADD COLUMN b"];
 const options = { name: "test", migrations: MIGRATIONS };
@@ -133,6 +133,18 @@ Deno.test("transaction() says disk-full when the disk is full, and can go on aft
   });
 });
 
-Deno.test("toDatabaseError() passes on what it does not know as io", () => {
-  assertEquals(toDatabaseError("do it", new TypeError("odd")).message, "Cannot do it: odd");
+Deno.test("toFilesyncError() knows what SQLite means, in a transaction or not", () => {
+  inTemp((directory) => {
+    using db = openDatabase(`${directory}/test.db`, options);
+    db.exec("PRAGMA max_page_count = 10");
+    try {
+      db.prepare("INSERT INTO t (a) VALUES (zeroblob(100000))").run();
+    } catch (error) {
+      const { code, message, hint, permanent } = toFilesyncError("remember it", error);
+      assertEquals([code, permanent], ["disk-full", false]);
+      assertEquals(message, "Cannot remember it: the disk is full");
+      return assertStringIncludes(hint!, "Free some space");
+    }
+    throw new Error("it was not full");
+  });
 });

@@ -9,7 +9,7 @@ import { DescribePool } from "../chunking/describe_pool.ts";
 import { backoffDelay } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
-import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { FilesyncError, isPassing, toFilesyncError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
 import { IgnoreRules } from "../files/ignore_rules.ts";
@@ -177,9 +177,9 @@ export class Pusher implements AsyncDisposable {
         ignores: (path, isDirectory) => this.#ignores(path, isDirectory),
       });
       await watcher.ready;
-      await this.#lookAtAll(stopped, watcher);
+      await this.#orLookLater(() => this.#lookAtAll(stopped, watcher), watcher, stopped);
       for await (const event of watcher.events(stopped)) {
-        await this.#handleOrLookLater(event, watcher, stopped);
+        await this.#orLookLater(() => this.#handle(event, watcher, stopped), watcher, stopped);
       }
     });
   }
@@ -215,19 +215,17 @@ export class Pusher implements AsyncDisposable {
     }
   }
 
-  /** A change that cannot be recorded now, because our own disk is full, is found by a look at everything later. */
-  async #handleOrLookLater(event: WatchEvent, watcher: Watch, signal: AbortSignal): Promise<void> {
+  /** What cannot be recorded now, because our own disk is full, is found by a look at everything later. */
+  async #orLookLater(work: () => Promise<void>, watcher: Watch, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
-    for (
-      let tries = 1, next = event;
-      !signal.aborted;
-      next = { type: "rescan", reason: "a change could not be recorded" }
-    ) {
+    const lookAgain = () =>
+      this.#handle({ type: "rescan", reason: "a change could not be recorded" }, watcher, signal);
+    for (let tries = 1, next = work; !signal.aborted; next = lookAgain) {
       try {
-        return await this.#handle(next, watcher, signal);
+        return await next();
       } catch (error) {
         const failure = toFilesyncError("record what changed", error);
-        if (failure !== error || failure.permanent) throw error;
+        if (failure.permanent || (failure !== error && !isPassing(error))) throw error;
         this.#warn(failure.message, failure.hint);
         await clock.sleep(backoffDelay(tries++, 1_000, { random }), signal);
       }
@@ -272,16 +270,16 @@ export class Pusher implements AsyncDisposable {
   }
 
   /** Makes sure that no change was missed, once for all changes until then. */
-  #verifyLater(signal: AbortSignal, watcher: Watch): void {
+  #verifyLater(signal: AbortSignal, watcher?: Watch): void {
     if (this.#verifying) return;
     this.#verifying = true;
     const delay = Math.min(Math.max(VERIFY_MS, this.#lookMs / VERIFY_SHARE), VERIFY_CAP_MS);
     this.#options.clock.sleep(delay, signal)
       .then(() => this.#lookAtAll(signal, watcher))
-      .catch((error) => {
-        if (!signal.aborted) this.#warn(toFilesyncError("look at everything", error).message);
-      })
-      .finally(() => this.#verifying = false);
+      .then(() => this.#verifying = false, (error) => {
+        this.#verifying = false;
+        if (!signal.aborted) this.#lookFailed(error, signal, watcher);
+      });
   }
 
   /** Does what a look asks for. */
@@ -305,9 +303,16 @@ export class Pusher implements AsyncDisposable {
       )
       .then((findings) => this.#take(findings, signal))
       .catch((error) => {
-        if (!signal.aborted) this.#warn(toFilesyncError("look again", error).message);
+        if (!signal.aborted) this.#lookFailed(error, signal);
       })
       .finally(() => this.#pendingLooks--);
+  }
+
+  /** What was to be seen then is seen by a look at everything. */
+  #lookFailed(error: unknown, signal: AbortSignal, watcher?: Watch): void {
+    const { message, hint } = toFilesyncError("look for changes", error);
+    this.#warn(message, hint);
+    this.#verifyLater(signal, watcher);
   }
 
   /** Rules that cannot be read are for the look to complain about. */

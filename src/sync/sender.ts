@@ -11,7 +11,7 @@ import { type Clock, steadyClock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { sameEntry } from "../core/entry.ts";
 import { entryPairs } from "../core/entry_pairs.ts";
-import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { FilesyncError, isPassing, toFilesyncError } from "../core/errors.ts";
 import type { Mutex } from "../core/mutex.ts";
 import { outermost, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
@@ -182,18 +182,17 @@ export class Sender {
    */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, state } = this.#options;
+    let isFirst = true;
     try {
-      state.forgetIdleBases();
       for (let failures = 0; !signal.aborted;) {
         try {
+          if (isFirst) state.forgetIdleBases();
+          isFirst = false;
           await this.#step(signal);
           failures = 0;
         } catch (error) {
-          // Our own disk is full, or its database busy: nothing is lost, only late.
-          if (!(error instanceof FilesyncError) || (error.code !== "disk-full" && error.code !== "locked")) {
-            throw error;
-          }
-          this.#warn(error);
+          if (!isPassing(error)) throw error;
+          this.#warn(toFilesyncError("remember what is to be sent", error));
           await clock.sleep(backoffDelay(++failures, 1_000, { random }), signal).catch(() => {});
         }
       }

@@ -1,10 +1,9 @@
 /** Reading all that is kept once, to see whether it is still what it was. @module */
 import type { DatabaseSync } from "node:sqlite";
 import { type Digest, digestFromBytes } from "../core/digest.ts";
-import { FilesyncError } from "../core/errors.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import { turn, TURN_BYTES } from "../core/turn.ts";
-import { toDatabaseError } from "../database/open.ts";
 import { Statements } from "../database/statements.ts";
 import { namesChunk } from "../hashing/chunk_digest.ts";
 import type { ContentReader } from "./content_reader.ts";
@@ -155,7 +154,7 @@ function checkDatabase(db: DatabaseSync): void {
   try {
     answer = db.prepare("PRAGMA quick_check(1)").get()!.quick_check as string;
   } catch (error) {
-    throw toDatabaseError(operation, error);
+    throw toFilesyncError(operation, error);
   }
   if (answer === "ok") return;
   throw new FilesyncError({

@@ -102,7 +102,13 @@ export async function runFeed(
   let watch: Deno.FsWatcher;
   try {
     Deno.mkdirSync(canaryDirectory, { recursive: true });
-    Deno.writeTextFileSync(canaryFile, "filesync touches this file to see whether events still come\n");
+    // Empty, so that a full disk has room for it.
+    Deno.openSync(canaryFile, { write: true, create: true }).close();
+  } catch (error) {
+    const { reason } = toFilesyncError("start watching", error);
+    return post({ type: "ended", end: { why: "failed", reason: `its state cannot be written: ${reason}` } });
+  }
+  try {
     if (release) {
       for await (const { kind, path } of findSpecials(root)) if (kind === "pipe") pipes.push(path);
       await releasePipes(pipes.map((path) => `${root}/${path}`));

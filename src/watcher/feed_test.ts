@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertObjectMatch } from "@std/assert";
+import { TempDirectory } from "../../tests/support/temp.ts";
 import { endOf, type FeedMessage, runFeed, toTree } from "./feed.ts";
 
 /** A watch that says what a test lets it say. */
@@ -157,4 +158,19 @@ Deno.test("endOf() tells what a failure of watching asks for", () => {
   });
   assertEquals(endOf(new Deno.errors.PermissionDenied("x")).why, "denied");
   assertEquals(endOf(new Error("x")).why, "failed");
+});
+
+Deno.test("runFeed() does not take a state that cannot be written for a lack of watches", async () => {
+  using temp = new TempDirectory();
+  Deno.writeTextFileSync(`${temp.path}/state`, "no directory");
+  const messages: FeedMessage[] = [];
+  await runFeed({
+    root: temp.directory("tree"),
+    canaryDirectory: `${temp.path}/state/canary`,
+    canaryMs: 10,
+    echoMs: 10,
+    release: false,
+  }, (message) => messages.push(message));
+  const reason = "its state cannot be written: a file stands where a directory is expected";
+  assertEquals(messages, [{ type: "ended", end: { why: "failed", reason } }]);
 });

@@ -11,8 +11,11 @@ export type DiskFault = (scene: DiskScene) => Promise<void>;
 /** A disk on which nothing fits any more. */
 function full(place: Place): DiskFault {
   return async (scene) => {
-    scene.change(20);
-    await scene.inStep();
+    // Without that, a database has no room of its own that it could use again.
+    if (place !== "state") {
+      scene.change(20);
+      await scene.inStep();
+    }
     const from = scene.watch.json.length;
     const free = scene.fill(place, place === "state" ? 0 : 4_096);
     try {
