@@ -14,7 +14,7 @@ export const LADDER: readonly (readonly string[])[] = [
   ["files", "database"],
   ["index", "versions"],
   ["queue", "watcher", "transport"],
-  ["server", "sync", "crawler", "service"],
+  ["server", "sftp", "sync", "crawler", "service"],
   ["cli"],
 ];
 
