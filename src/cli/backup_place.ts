@@ -71,7 +71,8 @@ function untouched(backup: string, scratch: string, clock: Clock): LocalReceiver
  *
  * @throws {FilesyncError} When it must not be made, or cannot.
  */
-function ensureBackup({ state, versions, rebuild, dryRun }: SyncJob, backup: string, printer: Printer): void {
+function ensureBackup(job: SyncJob, backup: string, printer: Printer): void {
+  const { source, state, versions, rebuild, dryRun } = job;
   if (existsSync(backup) || dryRun) return;
   const isKnown = [STATE_FILE, TWO_WAY_FILE].some((name) => existsSync(join(state, name)));
   const hasVersions = versions !== undefined && existsSync(join(versions.directory, STORE_FILE));
@@ -85,7 +86,8 @@ function ensureBackup({ state, versions, rebuild, dryRun }: SyncJob, backup: str
     });
   }
   try {
-    Deno.mkdirSync(backup);
+    // What only its owner may enter must not be open to all as a backup; the owner has to write into it.
+    Deno.mkdirSync(backup, { mode: (Deno.statSync(source).mode ?? 0o777) & 0o777 | 0o700 });
   } catch (error) {
     const { code, reason } = toFilesyncError("", error);
     throw new FilesyncError({

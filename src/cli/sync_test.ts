@@ -29,6 +29,14 @@ Deno.test("sync makes a backup equal, and removes what is gone and what was neve
   assert(!existsSync(`${test.source}/.filesync`), "nothing is written into the source");
 });
 
+Deno.test("sync makes a backup that is as private as its source", async () => {
+  using test = new Backup();
+  makeTree(test.source, { "a.txt": "a" });
+  Deno.chmodSync(test.source, 0o700);
+  assertEquals((await test.sync()).code, EXIT.done);
+  assertEquals(Deno.statSync(test.backup).mode! & 0o777, 0o700);
+});
+
 Deno.test("sync makes a version of each state, and of what others did to the backup", async () => {
   using test = new Backup();
   makeTree(test.source, { "a.txt": "one" });
