@@ -64,6 +64,14 @@ Deno.test("documents name files that are there", () => {
   }));
 });
 
+Deno.test("ARCHITECTURE.md tells the job of every folder", () => {
+  const folders = new Set(
+    files.map((path) => /^src\/\w+(?=\/)/.exec(path)?.[0]).filter((name) => name !== undefined),
+  );
+  const told = documents.get("ARCHITECTURE.md")!.match(/^\| `src\/\w+`/gm)!.map((cell) => cell.slice(3, -1));
+  assertEquals([...folders].sort(), told.sort());
+});
+
 Deno.test("documents name commands and flags that there are", () => {
   const all = new Set([...GLOBAL_FLAGS, ...commands.flatMap(flagsOf)].flatMap(wordsOf));
   const inCode = faultsIn(codeIn, (code, document) => {

@@ -30,7 +30,7 @@ export const syncCommand: CommandBody = {
   description:
     "Makes <backup> equal to <source>: content, names, permissions, times, links and empty directories. What is not in <source> is removed from <backup>. With --two-way both are made equal to each other; what both changed is decided by --conflict, and the one that loses is kept as a version, or as a copy with host and time in its name.\n\n" +
     "Beside the backup, in __versions__, every state that was synced is kept, by default the latest and the previous one; see `filesync versions` and `filesync restore`. Only chunks that are new take space. A server keeps versions by itself, with `filesync serve --keep`.\n\n" +
-    "When <source> is empty, was replaced, or has lost more than 30 % of its entries, nothing is removed and the exit code is 4.",
+    "When <source> is empty, was replaced, or has lost ten entries or more and over 30 % of all, nothing is removed and the exit code is 4.",
   arguments: [
     { name: "source", description: "The directory" },
     { name: "backup", description: "Another directory, or host[:port] or http(s)://… of `filesync serve`" },
