@@ -20,8 +20,8 @@ import { TempDirectory } from "./support/temp.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
-/** Milliseconds that a document may take: ten times what it does. */
-const PATIENCE = 180_000;
+/** Milliseconds that a document may take: many times what it does. */
+const PATIENCE = 300_000;
 
 /** Documents at a time. */
 const ABREAST = 3;

@@ -77,11 +77,12 @@ Deno.test("documents name commands and flags that there are", () => {
   const inCode = faultsIn(codeIn, (code, document) => {
     // Their flags are those of tasks.
     if (document.startsWith("benches/") || document === "CONTRIBUTING.md") return undefined;
-    const [first, name, ...rest] = code.replace(/^(?:[A-Z_]+=\S+ )*/, "").split(" ");
-    if (/^--[a-z]/.test(first)) {
-      return all.has(first.replace(/[=,].*/, "")) ? undefined : `no command has ${first}`;
+    const words = code.replace(/^(?:[A-Z_]+=\S+ )*(?:filesync )?/, "").split(" ");
+    if (/^--[a-z]/.test(words[0])) {
+      return all.has(words[0].replace(/[=,].*/, "")) ? undefined : `no command has ${words[0]}`;
     }
-    return first === "filesync" && name !== undefined ? faultOfLine([name, ...rest]) : undefined;
+    const isLine = code.startsWith("filesync ") || commands.some(({ name }) => name === words[0]);
+    return isLine ? faultOfLine(words) : undefined;
   });
   const inBlocks = faultsIn(commandLines, (line) => {
     const words = [...line.matchAll(/'([^']*)'|"([^"]*)"|([^\s'"]+)/g)]

@@ -10,6 +10,7 @@
  * - `sh background`: it goes on while what follows runs, and ends as by Ctrl+C at the end of the document;
  * - `sh not-run: why`: it does not run;
  * - a comment of lines from `<!-- sh` to `-->`: it runs and is not shown: what a text takes for granted;
+ * - a comment `<!-- sh not-run: why -->`: nothing runs from there on;
  * - a comment `<!-- sh WORD… = SHELL -->`: from there on, the word is replaced by the shell text in commands.
  *
  * @module
@@ -50,12 +51,15 @@ export function shellIn(markdown: string): Shell {
   const blocks: ShellBlock[] = [];
   const placeholders: Placeholder[] = [];
   const lines = markdown.split("\n");
+  let rest: ShellKind | undefined;
   for (let at = 0; at < lines.length; at++) {
     const [, indent, fence, info = ""] = /^( *)(```+|~~~+) *(.*)$/.exec(lines[at]) ?? [];
     const placeholder = /^<!-- sh (\S+…) = (.*) -->$/.exec(lines[at]);
     if (placeholder !== null) {
       placeholders.push({ line: at + 1, word: placeholder[1], shell: placeholder[2] });
     }
+    const [, why] = /^<!-- sh not-run: (.*) -->$/.exec(lines[at]) ?? [];
+    if (why !== undefined) rest = { kind: "not-run", why };
     const hidden = lines[at] === "<!-- sh";
     if (fence === undefined && !hidden) continue;
     const end = lines.findIndex((line, i) => i > at && line.trim() === (hidden ? "-->" : fence));
@@ -64,7 +68,7 @@ export function shellIn(markdown: string): Shell {
       blocks.push({
         line: at + 2,
         lines: lines.slice(at + 1, end).map((line) => line.slice(indent?.length ?? 0)),
-        how: hidden ? { kind: "run" } : kindOf(info.slice(2).trim(), at + 1),
+        how: rest ?? (hidden ? { kind: "run" } : kindOf(info.slice(2).trim(), at + 1)),
         hidden,
       });
     }
@@ -115,9 +119,9 @@ trap 'code=$?; echo "$DOCUMENT:$LINENO: failed: $BASH_COMMAND" >&2; exit $code' 
 trap 'stop' EXIT
 running=()
 
-# eventually COMMAND…: tries until it succeeds, for a minute.
+# eventually COMMAND…: tries until it succeeds, for two minutes.
 eventually() {
-  local end=$((SECONDS + 60))
+  local end=$((SECONDS + 120))
   until "$@" > "$SANDBOX/eventually" 2>&1; do
     if ((SECONDS > end)); then cat "$SANDBOX/eventually" >&2; return 1; fi
     sleep 0.1

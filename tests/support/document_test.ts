@@ -41,6 +41,14 @@ Deno.test("scriptOf() keeps the lines of the document", () => {
   ]);
 });
 
+Deno.test("shellIn() takes no block to be run after a comment that says so", () => {
+  const blocks = "```sh\na\n```\n<!-- sh not-run: far away -->\n```sh\nb\n```\n";
+  assertEquals(shellIn(blocks).blocks.map(({ how }) => how), [{ kind: "run" }, {
+    kind: "not-run",
+    why: "far away",
+  }]);
+});
+
 Deno.test("shellIn() refuses what means nothing", () => {
   assertThrows(() => shellIn("```sh sometimes\nx\n```"), Error, "line 1");
   assertThrows(() => shellIn("text\n```sh\nx\n"), Error, "line 2");
