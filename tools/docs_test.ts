@@ -87,10 +87,12 @@ Deno.test("documents name commands and flags that there are", () => {
   const inBlocks = faultsIn(commandLines, (line) => {
     const words = [...line.matchAll(/'([^']*)'|"([^"]*)"|([^\s'"]+)/g)]
       .map(([, single, double, plain]) => single ?? double ?? plain);
-    const { name } = parseCommandLine(words, commands).command ?? {};
-    return name === undefined && !words.some((word) => word.startsWith("-"))
-      ? "it names no command"
-      : undefined;
+    try {
+      const { command, given } = parseCommandLine(words, commands);
+      return command === undefined && given.size === 0 ? "it names no command" : undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
   });
   assertNone([...inCode, ...inBlocks]);
 });
