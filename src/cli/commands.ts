@@ -100,6 +100,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Print the manual page",
     load: () => import("./man_command.ts").then(({ manCommand }) => manCommand(loadCommands)),
   },
+  {
+    name: "upgrade",
+    summary: "Say whether there is a newer release",
+    load: () => import("./upgrade.ts").then(({ upgradeCommand }) => upgradeCommand),
+  },
 ];
 
 /** All commands with all that they are. */
