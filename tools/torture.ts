@@ -7,6 +7,7 @@
  */
 // deno-lint-ignore-file no-console -- a tool of the command line
 import type { Attack, Figures } from "../tests/torture/attack.ts";
+import disk from "../tests/torture/disk.ts";
 import kills from "../tests/torture/kills.ts";
 import network from "../tests/torture/network.ts";
 import powercut from "../tests/torture/powercut.ts";
@@ -15,7 +16,7 @@ import sockets from "../tests/torture/sockets.ts";
 import swaps from "../tests/torture/swaps.ts";
 
 /** All attacks by name. */
-export const ATTACKS: Record<string, Attack> = { swaps, requests, sockets, kills, powercut, network };
+export const ATTACKS: Record<string, Attack> = { swaps, requests, sockets, kills, powercut, network, disk };
 
 /** What came of an attack, in one line and one for each fault. */
 export function textOf(name: string, seconds: number, { runs, faults, measured }: Figures): string {

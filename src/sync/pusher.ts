@@ -71,6 +71,9 @@ const VERIFY_MS = 15_000;
 /** A look at everything after changes may take this part of the time at most. */
 const VERIFY_SHARE = 0.05;
 
+/** Longest wait for another look because something could not be read, milliseconds. */
+const TROUBLE_CAP_MS = 600_000;
+
 /** Longest wait for it, milliseconds: that a look took a day may be the clock's doing. */
 const VERIFY_CAP_MS = 3_600_000;
 
@@ -98,6 +101,8 @@ export class Pusher implements AsyncDisposable {
   #brake: string | undefined;
   /** Whether a look at everything is coming, because something changed. */
   #verifying = false;
+  /** Looks at everything in a row that met something that could not be read for now. */
+  #troubles = 0;
   /** How long the last look at everything took, milliseconds. */
   #lookMs = 0;
   /** Looks that were asked for and not made yet. */
@@ -267,13 +272,22 @@ export class Pusher implements AsyncDisposable {
     // Only a look at everything can tell that the reason to brake is gone.
     if (findings.brake === undefined) this.#brake = undefined;
     this.#take(findings, signal, watcher);
+    if (watcher !== undefined) this.#lookAgainAtTrouble(signal, watcher);
+  }
+
+  /** What could not be read may be so by now, and no event would tell. */
+  #lookAgainAtTrouble(signal: AbortSignal, watcher: Watcher): void {
+    const isTroubled = this.#options.state.problems().some(({ problem }) => !problem.permanent);
+    this.#troubles = isTroubled ? this.#troubles + 1 : 0;
+    const delay = Math.min(VERIFY_MS * 2 ** (this.#troubles - 1), TROUBLE_CAP_MS);
+    if (isTroubled) this.#verifyLater(signal, watcher, delay);
   }
 
   /** Makes sure that no change was missed, once for all changes until then. */
-  #verifyLater(signal: AbortSignal, watcher?: Watch): void {
+  #verifyLater(signal: AbortSignal, watcher?: Watch, least = VERIFY_MS): void {
     if (this.#verifying) return;
     this.#verifying = true;
-    const delay = Math.min(Math.max(VERIFY_MS, this.#lookMs / VERIFY_SHARE), VERIFY_CAP_MS);
+    const delay = Math.min(Math.max(least, this.#lookMs / VERIFY_SHARE), VERIFY_CAP_MS);
     this.#options.clock.sleep(delay, signal)
       .then(() => this.#lookAtAll(signal, watcher))
       .then(() => this.#verifying = false, (error) => {

@@ -391,3 +391,17 @@ Deno.test("pushOnce() tries what earlier runs tried often enough", async () => {
   assertEquals(queue.size, 0);
   await assertSameTree(scene.source, scene.destination);
 });
+
+Deno.test("watch() goes on while its state has no room, from its first look on, and says so", async () => {
+  await using scene = new Scene({
+    ...TREE,
+    many: Object.fromEntries(Array.from({ length: 300 }, (_, i) => [i, `${i}`])),
+  });
+  const limit = (pages: number) => scene.state.index.sql(`PRAGMA max_page_count = ${pages}`).get();
+  limit(1);
+  scene.watch();
+  await scene.event((event) => event.type === "notice" && event.message.endsWith("the disk is full"));
+  limit(1 << 30);
+  await scene.same();
+  await scene.stop();
+});

@@ -21,7 +21,7 @@ const MiB = 1 << 20;
 const ROOM = 48 * MiB;
 
 /** Milliseconds that anything may take: it is about what happens, not how fast. */
-const PATIENCE_MS = Number(Deno.env.get("PAT") ?? 120_000);
+const PATIENCE_MS = 120_000;
 
 /** The places that are written to. */
 export const PLACES = ["destination", "state", "log", "versions"] as const;
