@@ -117,6 +117,7 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
   const app = createApp(receiver, {
     clock,
     version,
+    place: directory,
     guard: {
       token: () => token.now(),
       readToken: readTokenFor(invocation, clock),

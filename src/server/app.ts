@@ -21,6 +21,7 @@ import { sessionRoutes } from "./session_routes.ts";
 import { type Gauge, Metrics, METRICS_TYPE } from "./metrics.ts";
 import { type Session, Sessions } from "./sessions.ts";
 import { treeRoutes } from "./tree_routes.ts";
+import { resultWithoutPlace } from "./untold_place.ts";
 import { versionRoutes } from "./version_routes.ts";
 
 /** Settings of {@linkcode createApp}. */
@@ -29,6 +30,8 @@ export interface AppOptions {
   guard: BearerGuardOptions;
   /** The program's version. */
   version: string;
+  /** The directory that is served: its path is in no answer. */
+  place?: string;
   /** Told of every batch that was applied. */
   onBatch?: (batch: Batch, result: BatchResult, session: Session | undefined) => void;
   /** Values of now for `/metrics`, by their names. */
@@ -57,7 +60,7 @@ export function createApp(receiver: Receiver, options: AppOptions): Hono {
       const result = await receiver.apply(batch);
       metrics.countBatch(batch, result);
       options.onBatch?.(batch, result, sessions.heard(sessionId));
-      return result;
+      return resultWithoutPlace(result, options.place);
     },
   };
   const app = new Hono();
@@ -96,7 +99,7 @@ export function createApp(receiver: Receiver, options: AppOptions): Hono {
     )
   );
   app.onError((error) => {
-    const response = problemResponse(error);
+    const response = problemResponse(error, options.place);
     if (response.status >= 500 && response.status !== 503) options.onFailure?.(error);
     return response;
   });

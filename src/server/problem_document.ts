@@ -3,6 +3,7 @@ import { HTTPException } from "hono/http-exception";
 import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { problemOf } from "../core/problem.ts";
 import { PROBLEM_TYPE } from "../core/wire.ts";
+import { withoutPlace } from "./untold_place.ts";
 
 /** The status that each code is answered with. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -48,8 +49,12 @@ const TITLE: Partial<Record<ErrorCode, string>> = {
   unauthorized: "A token is needed",
 };
 
-/** The answer to a request that failed with `error`. */
-export function problemResponse(error: unknown): Response {
+/**
+ * The answer to a request that failed with `error`.
+ *
+ * @param place What is served; its path is left out.
+ */
+export function problemResponse(error: unknown, place?: string): Response {
   const failure = failureOf(error);
   const status = STATUS[failure.code];
   const { message, retryAfter, ...problem } = problemOf(failure);
@@ -60,7 +65,7 @@ export function problemResponse(error: unknown): Response {
     type: `urn:filesync:problem:${failure.code}`,
     title: TITLE[failure.code] ?? "The request could not be carried out",
     status,
-    detail: message,
+    detail: withoutPlace(message, place),
     ...problem,
   };
   return new Response(JSON.stringify(body), { status, headers });

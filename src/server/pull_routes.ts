@@ -11,15 +11,16 @@ import type { PieceRequest, Receiver } from "../transport/receiver.ts";
 import type { RouteContext } from "./app.ts";
 import { framed, held } from "./held_frames.ts";
 import { limitBody, MAX_FRAMED_BYTES, readFrames } from "./request_body.ts";
+import { withoutPlace } from "./untold_place.ts";
 
 /** How often a client that waits hears that it goes on, milliseconds. */
 const SIGN_OF_LIFE_MS = 5_000;
 
-export function pullRoutes({ receiver, clock }: RouteContext): Hono {
+export function pullRoutes({ receiver, clock, place }: RouteContext): Hono {
   const app = new Hono();
 
   app.post("/refresh", (c) => {
-    const lines = ReadableStream.from(refreshLines(receiver, clock));
+    const lines = ReadableStream.from(refreshLines(receiver, clock, place));
     return c.body(lines.pipeThrough(new TextEncoderStream()), 200, { "content-type": LINES_TYPE });
   });
 
@@ -40,10 +41,13 @@ export function pullRoutes({ receiver, clock }: RouteContext): Hono {
 }
 
 /** A line now and then while it goes on, because it may take long; then how it ended, and an empty line. */
-async function* refreshLines(receiver: Receiver, clock: Clock): AsyncGenerator<string> {
+async function* refreshLines(receiver: Receiver, clock: Clock, place?: string): AsyncGenerator<string> {
   const ending = receiver.refresh().then(
     (info) => ({ info }),
-    (error) => ({ problem: problemOf(toFilesyncError("look at the tree", error)) }),
+    (error) => {
+      const problem = problemOf(toFilesyncError("look at the tree", error));
+      return { problem: { ...problem, message: withoutPlace(problem.message, place) } };
+    },
   );
   for (;;) {
     using timer = new DisposableStack();
