@@ -1,6 +1,13 @@
 /** Applies a batch of actions to a local tree. The recipe is told in `local_receiver.ts`. @module */
 import type { DescribePool } from "../chunking/describe_pool.ts";
-import { type Action, type MoveAction, pathsOf, type PutAction, type RemoveAction } from "../core/action.ts";
+import {
+  type Action,
+  isPut,
+  type MoveAction,
+  pathsOf,
+  type PutAction,
+  type RemoveAction,
+} from "../core/action.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { type Entry, permissionBits, sameEntry } from "../core/entry.ts";
@@ -8,6 +15,7 @@ import { type ErrorCode, FilesyncError, PathError, toFilesyncError } from "../co
 import {
   areRelated,
   childOf,
+  foldPath,
   isWithin,
   MAX_PATH_DEPTH,
   nameFault,
@@ -261,6 +269,8 @@ class BatchWork {
   readonly #keeping: BatchKeeper | undefined;
   readonly #onStale: (path: TreePath) => void;
   readonly #touched = new Set<TreePath>();
+  /** Directories whose names mean no others. */
+  readonly #ownNames = new Set<TreePath>([ROOT]);
   /** Directories made writable for a moment, with the mode they had. */
   readonly #unlocked = new Map<TreePath, number>();
 
@@ -291,6 +301,7 @@ class BatchWork {
 
   #carryOut(action: Action, content: BuiltContent | undefined): void {
     requireExpected(action, this.#anchor, this.#index, this.#verified);
+    if (isPut(action)) this.#refuseClash(action.path);
     switch (action.type) {
       case "put":
         return this.#put(action, content);
@@ -313,6 +324,32 @@ class BatchWork {
       case "move":
         return this.#move(action);
     }
+  }
+
+  /**
+   * Refuses a path that means another entry here, because the file system takes two names for one: the one
+   * would replace the other.
+   */
+  #refuseClash(path: TreePath): void {
+    const above = parentOf(path);
+    if (!this.#ownNames.has(above)) {
+      this.#refuseClash(above);
+      this.#ownNames.add(above);
+    }
+    if (this.#index.get(path) !== undefined) return;
+    const stat = this.#anchor.lstat(path);
+    if (stat === undefined) return;
+    const folded = foldPath(path);
+    const other = this.#index.children(above).find((one) =>
+      foldPath(one.path) === folded && this.#anchor.lstat(one.path)?.ino === stat.ino
+    );
+    if (other === undefined) return;
+    throw new FilesyncError({
+      code: "bad-path",
+      operation: `write "${path}"`,
+      reason: `here it is the same name as "${other.path}"`,
+      hint: "Rename one of the two, or exclude it in .filesyncignore",
+    });
   }
 
   /** Tells of the paths at and above those of `action` where something else stands than the index says. */

@@ -243,6 +243,47 @@ function mountTmpfs(directory: string, size: string): Disposable | undefined {
   return { [Symbol.dispose]: () => assert(run("umount", directory), `Cannot unmount ${directory}`) };
 }
 
+Deno.test("apply() refuses a name that the file system takes for another one", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  const put = async (path: string, text: string) => {
+    const data = new TextEncoder().encode(text);
+    const digest = sha256(data);
+    const action = {
+      type: "put",
+      path: parsePath(path),
+      size: data.length,
+      mtime: 0,
+      mode: 0o644,
+      digest,
+    } as const;
+    const { results: [result] } = await receiver.apply({
+      key: `put ${path} ${text}`,
+      actions: [action],
+      contents: new Map([[digest, data]]),
+    });
+    return result.done
+      ? "done"
+      : `${result.problem.code} ${result.problem.permanent}: ${result.problem.message}`;
+  };
+  assertEquals(await put("name", "one"), "done");
+  assertEquals(await put("other", "two"), "done");
+  // As a file system looks that knows no case.
+  Deno.linkSync(`${temp.path}/name`, `${temp.path}/NAME`);
+  assertEquals(
+    await put("NAME", "three"),
+    'bad-path false: Cannot write "NAME": here it is the same name as "name"',
+  );
+  assertEquals(Deno.readTextFileSync(`${temp.path}/name`), "one");
+  // What only is the same file has a name of its own.
+  Deno.linkSync(`${temp.path}/name`, `${temp.path}/elsewhere`);
+  assertEquals(await put("elsewhere", "three"), "done");
+  // It goes on when the other one has gone.
+  Deno.removeSync(`${temp.path}/NAME`);
+  assertEquals(await put("NAME", "three"), "done");
+});
+
 Deno.test("LocalReceiver with its state elsewhere leaves nothing of ours in the tree", async () => {
   using temp = new TempDirectory();
   const [tree, state] = [temp.directory("tree"), `${temp.path}/state`];
