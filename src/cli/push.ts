@@ -6,7 +6,7 @@
  */
 import type { Action } from "../core/action.ts";
 import type { Digest } from "../core/digest.ts";
-import { EXIT, FilesyncError, isPassing, toFilesyncError } from "../core/errors.ts";
+import { EXIT, FilesyncError, isPassing, nextStep, toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import type { OnPushEvent, PushEvent, PushTotals } from "../sync/push_event.ts";
 import { Pusher, type PusherOptions } from "../sync/pusher.ts";
@@ -115,7 +115,8 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
   } catch (error) {
     if (!signal.aborted) {
       const failure = toFilesyncError(`push "${source}" to ${destination}`, error);
-      rememberConnection(state, { state: "offline", detail: failure.reason });
+      const hint = failure.permanent ? { hint: nextStep(failure) } : {};
+      rememberConnection(state, { state: "offline", detail: failure.reason, ...hint });
       printer.report({ ...outcome().totals, failed: true });
       throw failure;
     }

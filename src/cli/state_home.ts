@@ -103,12 +103,17 @@ function hasState(path: string): boolean {
   }
 }
 
+/** What keeps a lock from being taken although nobody has it. */
+const UNWRITABLE: ReadonlySet<string> = new Set(["disk-full", "read-only"]);
+
 /** Whether a process holds the lock of a state. */
 function isRunning(directory: string): boolean {
   try {
     using _lock = lockState(directory, "state");
     return false;
   } catch (error) {
+    // Who cannot write there cannot work with it, and nobody else is known to.
+    if (error instanceof FilesyncError && UNWRITABLE.has(error.code)) return false;
     if (error instanceof FilesyncError && error.code === "locked") return true;
     throw error;
   }

@@ -6,6 +6,7 @@ import { IgnoreRules } from "../files/ignore_rules.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import { isUnchanged } from "../index/unchanged.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
+import { freeBytes } from "./doctor_check.ts";
 import { jsonLine } from "./json_printer.ts";
 import { quotePath, visible } from "./quote.ts";
 import { formatDuration } from "./sizes.ts";
@@ -30,6 +31,12 @@ interface Answer {
   reason: string;
   next?: string;
 }
+
+/** A state's disk with less room than this many bytes takes no record any more. */
+const LEAST_ROOM = 256 << 10;
+
+/** So long after a change it may not be settled yet, milliseconds. */
+const SETTLING_MS = 3_500;
 
 /** The next step where there is none to take. */
 const LOOKED_AT = "Wait: everything is looked at now and then, even without an event";
@@ -98,6 +105,30 @@ function explain(
     .sort((a, b) => b.path!.length - a.path!.length)[0];
   if (problem !== undefined) return answer("problem", problem.message, nextStep(problem));
 
+  const connection = JSON.parse(state.index.meta("connection") ?? "{}");
+
+  /** Nothing is known of a change: why not? */
+  const unnoticed = (verdict: Answer["verdict"], reason: string, changedAt?: number): Answer => {
+    if (freeBytes(state.directory) < LEAST_ROOM) {
+      return answer(
+        "problem",
+        `${reason}: there is no room on the disk of "${state.directory}", where it would be remembered`,
+        nextStep({ code: "disk-full" }),
+      );
+    }
+    if (!running && connection.hint !== undefined) {
+      return answer("problem", `The receiver refused the push: ${connection.detail}`, connection.hint);
+    }
+    if (running && changedAt !== undefined && Math.abs(now - changedAt) < SETTLING_MS) {
+      return answer(
+        "waiting",
+        "It changed a moment ago, and is pushed as soon as it stands still",
+        LOOKED_AT,
+      );
+    }
+    return answer(verdict, reason, start ?? LOOKED_AT);
+  };
+
   const queued = state.queue.about(path);
   const failing = queued.find(({ error }) => error !== undefined);
   if (failing !== undefined) {
@@ -105,10 +136,15 @@ function explain(
     const when = error!.permanent
       ? "it is tried again when the file changes"
       : `tried ${attempts} times, next try ${readyAt <= now ? "now" : `in ${formatDuration(readyAt - now)}`}`;
-    return answer("problem", `${error!.message}; ${when}`, error!.hint ?? start ?? nextStep(error!));
+    const step = nextStep(error!);
+    // Where only time is needed, somebody must be there to use it.
+    return answer(
+      "problem",
+      `${error!.message}; ${when}`,
+      /^(Nothing|Wait)/.test(step) ? start ?? step : step,
+    );
   }
   if (queued.length > 0) {
-    const connection = JSON.parse(state.index.meta("connection") ?? "{}");
     const reason = connection.state === "offline"
       ? `The receiver is out of reach (${connection.detail}); ${
         queued[0].action.type
@@ -117,7 +153,7 @@ function explain(
     const wait = connection.state === "offline"
       ? `It is sent when the receiver answers; see what is wrong with: filesync doctor --to ${destination}`
       : "Wait: it is sent by itself";
-    return answer("waiting", reason, start ?? wait);
+    return answer("waiting", reason, connection.hint ?? start ?? wait);
   }
 
   using root = TreeRoot.open(source);
@@ -157,20 +193,16 @@ function explain(
   if (stat === undefined) {
     return known === undefined
       ? answer("gone", "It does not exist, and nothing is known of it")
-      : answer("waiting", "It was removed, and that has not been noticed yet", start ?? LOOKED_AT);
+      : unnoticed("waiting", "It was removed, and that has not been noticed yet");
   }
   if (known === undefined) {
-    return answer(
-      "not seen",
-      "It has not been looked at yet, or is left out by --ignore",
-      start ?? LOOKED_AT,
-    );
+    return unnoticed("not seen", "It has not been looked at yet, or is left out by --ignore", stat.ctime);
   }
   if (known.kind !== "directory" && !isUnchanged(known, stat)) {
-    return answer(
+    return unnoticed(
       "waiting",
       "It changed since it was pushed, and that has not been noticed yet",
-      start ?? LOOKED_AT,
+      stat.ctime,
     );
   }
   return answer("in step", `The receiver has it; last looked at ${formatDuration(now - known.lookedAt)} ago`);

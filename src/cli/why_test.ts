@@ -1,9 +1,15 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { Home, jsonLines } from "../../tests/support/run_command.ts";
 import { file, makeTree } from "../../tests/support/trees.ts";
-import { EXIT } from "../core/errors.ts";
+import { systemClock } from "../core/clock.ts";
+import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
+import { problemOf } from "../core/problem.ts";
+import { createApp } from "../server/app.ts";
+import { listen } from "../server/listen.ts";
 import { SourceState } from "../sync/source_state.ts";
+import { LocalReceiver } from "../transport/local_receiver.ts";
 
 const OLD = Date.UTC(2020, 0, 1);
 
@@ -211,3 +217,96 @@ Deno.test("why tells of what stands at the destination only, and of removals tha
   assertEquals(braked.reason, "It was removed here, but removals are held back: the source is empty");
   assertMatch(braked.next!, /--allow-mass-delete/);
 });
+
+Deno.test("why tells of what the receiver could not do, and what to do there", async () => {
+  using test = await Case.pushed();
+  const causes: [error: unknown, reason: RegExp, next: RegExp][] = [
+    [failed("ENAMETOOLONG"), /^Cannot put "x": the name is too long for this file system/, /^Rename it/],
+    [failed("EACCES"), /permission denied/, /Give the user that runs filesync access/],
+    [failed("EROFS"), /the file system is read-only/, /Mount it writable/],
+    [failed("ENOSPC"), /the disk is full/, /Free some space/],
+    [failed("EIO"), /the disk reports an error/, /Check the disk/],
+    [failed("EMFILE"), /too many files are open/, /ulimit -n/],
+    [
+      new FilesyncError({
+        code: "bad-path",
+        operation: 'put "x"',
+        reason: 'here it is the same name as "X"',
+      }),
+      /the same name as "X"/,
+      /^Rename it/,
+    ],
+  ];
+  for (const [error, reason, next] of causes) {
+    {
+      using state = new SourceState(test.state, test.home.context());
+      state.queue.add([{ action: { type: "remove", path: "x" as TreePath } }]);
+      state.queue.retry(
+        state.queue.take({ items: 1, bytes: 0 }).map(({ id }) => id),
+        problemOf(toFilesyncError('put "x"', error), "x"),
+      );
+    }
+    const why = await test.why("x");
+    assertEquals([why.code, why.verdict], [EXIT.problems, "problem"]);
+    assertMatch(why.reason, reason);
+    assertMatch(why.next!, next);
+    using state = new SourceState(test.state, test.home.context());
+    state.queue.done(state.queue.pending().map(({ id }) => id));
+  }
+});
+
+Deno.test("why tells of what could not be read, whatever the reason was", async () => {
+  using test = await Case.pushed();
+  for (const code of ["EACCES", "EIO", "EMFILE", "ENAMETOOLONG", "EXDEV"]) {
+    const problem = problemOf(toFilesyncError('read "a.txt"', failed(code)), "a.txt");
+    {
+      using state = new SourceState(test.state, test.home.context());
+      state.addProblem({ ...problem, path: "a.txt" }, 1);
+    }
+    const { verdict, reason, next } = await test.why("a.txt");
+    assertEquals([verdict, reason], ["problem", problem.message]);
+    assert(next !== undefined && next.length > 10, code);
+  }
+});
+
+Deno.test("why tells that a file is still being written", async () => {
+  using test = await Case.pushed();
+  using _running = new SourceState(test.state, test.home.context());
+  makeTree(test.source, { new: "n", "a.txt": "changed" });
+  // The clock of a file system has its own mind of what is now.
+  const context = test.home.context({ clock: new FakeClock(systemClock.now() + 500) });
+  for (const path of ["new", "a.txt"]) {
+    const { code } = await test.home.runIn(context, "why", `${test.source}/${path}`, "--state", test.state);
+    assertEquals(code, EXIT.done);
+  }
+  const { printed } = context;
+  assertEquals(
+    printed.match(/waiting\n {2}It changed a moment ago, and is pushed as soon as it stands still/g)?.length,
+    2,
+  );
+  // Long after that it should have been noticed.
+  const later = test.home.context({ clock: new FakeClock(systemClock.now() + 60_000) });
+  await test.home.runIn(later, "why", `${test.source}/new`, "--state", test.state);
+  assertStringIncludes(later.printed, "It has not been looked at yet");
+});
+
+Deno.test("why tells that the token is refused, and which one to take", async () => {
+  using test = await Case.pushed();
+  await using receiver = new LocalReceiver(test.home.directory("served"), { clock: systemClock });
+  await receiver.ready;
+  const app = createApp(receiver, { clock: systemClock, version: "0", guard: { token: "secret" } });
+  const listener = listen(app, { hostname: "127.0.0.1", port: 0, clock: systemClock });
+  const state = `${test.home.path}/refused`;
+  const pushed = await test.home.run("watch", test.source, "--to", listener.url, "--state", state, "--once");
+  await listener.close();
+  assertEquals(pushed.code, EXIT.unreachable);
+  const { code, out } = await test.home.run("why", `${test.source}/a.txt`, "--state", state);
+  assertEquals(code, EXIT.problems);
+  assertStringIncludes(out, "The receiver refused the push: no token came with it");
+  assertMatch(out, /\n {2}Take the token that `filesync serve` printed/);
+});
+
+/** What a system call throws. */
+function failed(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}

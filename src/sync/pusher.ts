@@ -276,7 +276,7 @@ export class Pusher implements AsyncDisposable {
   }
 
   /** What could not be read may be so by now, and no event would tell. */
-  #lookAgainAtTrouble(signal: AbortSignal, watcher: Watcher): void {
+  #lookAgainAtTrouble(signal: AbortSignal, watcher: Watch): void {
     const isTroubled = this.#options.state.problems().some(({ problem }) => !problem.permanent);
     this.#troubles = isTroubled ? this.#troubles + 1 : 0;
     const delay = Math.min(VERIFY_MS * 2 ** (this.#troubles - 1), TROUBLE_CAP_MS);

@@ -1,5 +1,5 @@
 /** What disks and systems can refuse, each as something to be done to a {@linkcode DiskScene}. @module */
-import { assertEquals, assertGreater } from "@std/assert";
+import { assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { systemClock } from "../../src/core/clock.ts";
 import { randomBytes } from "../support/bytes.ts";
 import { until } from "../support/pair.ts";
@@ -20,13 +20,24 @@ function full(place: Place): DiskFault {
     const free = scene.fill(place, place === "state" ? 0 : 4_096);
     try {
       scene.change(150);
-      if (place !== "log") await scene.told(/disk is full/, from);
+      await scene.told(/disk is full/, from);
+      if (place === "state") await explained(scene);
       await scene.assertWhole();
     } finally {
       free();
     }
     await scene.inStep();
   };
+}
+
+/** What cannot be remembered cannot be waiting; yet `filesync why` knows. */
+async function explained(scene: DiskScene): Promise<void> {
+  scene.write("d0/nobody noticed", randomBytes(1, 50_000));
+  const { verdict, reason, next } = await scene.why("d0/nobody noticed");
+  if (verdict === "waiting" && next !== undefined) return;
+  assertEquals(verdict, "problem");
+  assertMatch(reason, /there is no room on the disk of ".*\/state", where it would be remembered$/);
+  assertMatch(next, /^Free some space/);
 }
 
 /** Sets the most files that a running program may have open; gives what it was. */
