@@ -10,6 +10,9 @@ const TOKEN_BYTES = 24;
 /** A file is looked at again after this many milliseconds. */
 const LOOK_AGAIN_MS = 1_000;
 
+/** Errors that say nothing of the file. */
+const UNTOLD: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EIO"]);
+
 /** A token, and whether it was made just now. */
 export interface Token {
   value: string;
@@ -39,9 +42,14 @@ export function readOrMakeToken(path: string): Token {
 
 /**
  * Gives the token that the file at `path` holds now, so that a new one holds, and the old one no more,
- * within a second of being written. While the file cannot be used there is none.
+ * within a second of being written. While the file cannot be used there is none; what it gives throws a
+ * {@linkcode FilesyncError} while nobody can tell, because the process or its disk is in trouble.
  */
-export function followToken(path: string, clock: Clock): () => string | undefined {
+export function followToken(
+  path: string,
+  clock: Clock,
+  read: (path: string) => string = readToken,
+): () => string | undefined {
   let value: string | undefined;
   let lookedAt = -Infinity;
   return () => {
@@ -50,11 +58,14 @@ export function followToken(path: string, clock: Clock): () => string | undefine
     if (Math.abs(now - lookedAt) < LOOK_AGAIN_MS) return value;
     lookedAt = now;
     try {
-      value = readToken(path);
-    } catch {
+      return value = read(path);
+    } catch (error) {
       value = undefined;
+      if (!UNTOLD.has(osCode(error) ?? "")) return undefined;
+      lookedAt = -Infinity;
+      // A client that was told that its token is wrong would not come again.
+      throw toFilesyncError("read the token", error);
     }
-    return value;
   };
 }
 

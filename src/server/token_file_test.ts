@@ -81,3 +81,24 @@ Deno.test("followToken() gives the token that stands there now, and none while i
   await clock.advance(1_000);
   assertEquals(token(), "third");
 });
+
+Deno.test("followToken() does not take a token for wrong because no file can be opened", () => {
+  let trouble: string | undefined;
+  const read = () => {
+    if (trouble !== undefined) throw Object.assign(new Error(trouble), { code: trouble });
+    return "right";
+  };
+  const token = followToken("token", new FakeClock(), read);
+  for (trouble of ["EMFILE", "ENFILE", "EIO"]) {
+    for (let i = 0; i < 2; i++) {
+      const { code, permanent } = assertThrows(
+        token,
+        FilesyncError,
+        "Cannot read the token: ",
+      ) as FilesyncError;
+      assertEquals([code, permanent], ["io", false]);
+    }
+  }
+  trouble = undefined;
+  assertEquals(token(), "right");
+});
