@@ -48,6 +48,11 @@ export function permissionBits(kind: "file" | "directory", mode: number): number
   return mode & (kind === "file" ? 0o777 : 0o3777);
 }
 
+/** Whether one kind takes the place of the other in one step: what is in a directory would have to go before. */
+export function canReplace(a: { kind: string }, b: { kind: string }): boolean {
+  return (a.kind === "directory") === (b.kind === "directory");
+}
+
 /** Whether two entries are the same in everything that is kept in step. */
 export function sameEntry(a: Entry, b: Entry): boolean {
   return sameContent(a, b) && a.mtime === b.mtime &&

@@ -13,7 +13,7 @@ import {
   type MoveAction,
   pathsOf,
 } from "../core/action.ts";
-import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
+import { canReplace, type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
 import { entryPairs } from "../core/entry_pairs.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
@@ -90,7 +90,7 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
       dependOnEachOther(action, actionFor(seen)) && !(action.type === "remove" && cleared.has(action.path))
     );
     if (
-      held !== undefined && held.kind !== seen.kind &&
+      held !== undefined && !canReplace(seen, held) &&
       !known.some(({ action }) => displaces(action, seen.path))
     ) {
       if (held.kind === "directory") inTheWay.push(seen);
@@ -121,7 +121,7 @@ export async function compareWithReceiver(receiver: Receiver, state: SourceState
 export function toEqual(seen: Entry, held: Entry | undefined): Action[] {
   if (held === undefined) return [actionFor(seen)];
   if (sameEntry(seen, held)) return [];
-  return held.kind === seen.kind ? [actionFor(seen)] : [{ type: "remove", path: held.path }, actionFor(seen)];
+  return canReplace(seen, held) ? [actionFor(seen)] : [{ type: "remove", path: held.path }, actionFor(seen)];
 }
 
 /** Whether an action takes away what stands at `path`, or brings something else there. */

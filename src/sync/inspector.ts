@@ -13,7 +13,7 @@ import type { DescribePool } from "../chunking/describe_pool.ts";
 import { type Action, actionFor } from "../core/action.ts";
 import { type Clock, steadyClock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
-import { type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
+import { canReplace, type Entry, type FileEntry, sameContent, sameEntry } from "../core/entry.ts";
 import { isRacy } from "../core/racy.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import {
@@ -43,6 +43,8 @@ export interface Look {
   path: TreePath;
   /** Whether everything below is to be looked at too. */
   deep: boolean;
+  /** Whether a file is read even if nothing seems to have happened to it. @default {false} */
+  read?: boolean;
 }
 
 /** What a look found. */
@@ -158,11 +160,9 @@ export class Inspector {
     for (const directory of ruled) this.#options.rules.forget(directory);
     const pass = new Pass(this.#options, this.#restless, signal);
     // Parents first, so that a directory that appeared or moved is met before what is in it.
-    for (const { path, deep } of [...looks].sort((a, b) => a.path < b.path ? -1 : 1)) {
-      await pass.look(path, deep);
-    }
+    for (const look of [...looks].sort((a, b) => a.path < b.path ? -1 : 1)) await pass.look(look);
     // What was left out before may not be now.
-    for (const directory of ruled) await pass.look(directory, true);
+    for (const directory of ruled) await pass.look({ path: directory, deep: true });
     return await pass.finish(false);
   }
 
@@ -185,6 +185,8 @@ class Pass {
   /** Every path that had a problem, news or not. */
   readonly #troubled = new Set<string>();
   readonly #gone = new Set<TreePath>();
+  /** Files to be read, whatever they look like. */
+  readonly #distrusted = new Set<TreePath>();
   /** Where something else stands now; judged when all moves are known. */
   readonly #replaced = new Set<TreePath>();
   #candidates: Candidate[] = [];
@@ -208,8 +210,9 @@ class Pass {
   }
 
   /** Looks at `path`, or at the highest directory above it that is not known yet. */
-  async look(path: TreePath, deep: boolean): Promise<void> {
+  async look({ path, deep, read = false }: Look): Promise<void> {
     if (path === ROOT) return deep ? await this.lookInto(ROOT) : undefined;
+    if (read) this.#distrusted.add(path);
     const unknown = this.#highestUnknown(path);
     const target = unknown ?? path;
     const intoIt = this.#withAnchor((anchor) =>
@@ -348,6 +351,17 @@ class Pass {
       this.#replaced.add(path);
       return undefined;
     }
+    return this.#judgeStanding(anchor, path, stat, lookedAt, before);
+  }
+
+  /** Compares what stands at `path` with what was seen there and makes way for it in one step. */
+  #judgeStanding(
+    anchor: Anchor,
+    path: TreePath,
+    stat: Stat,
+    lookedAt: number,
+    before: IndexedEntry | undefined,
+  ): "appeared" | "known" | undefined {
     switch (stat.kind) {
       case "directory":
         return this.#judgeDirectory(anchor, path, stat, lookedAt, before);
@@ -356,7 +370,7 @@ class Pass {
       case "file": {
         this.#progress.files++;
         this.#progress.bytes += stat.size;
-        if (before !== undefined && isUnchanged(before, stat)) {
+        if (before !== undefined && isUnchanged(before, stat) && !this.#distrusted.has(path)) {
           this.#options.state.dropProblem(path);
         } else {
           this.#candidates.push({ path, stat, lookedAt, origin: this.#originOf(anchor, path, stat) });
@@ -627,7 +641,7 @@ class Pass {
 
   /** Something of another kind, or another directory, stands where something was seen. */
   async #replace(path: TreePath): Promise<void> {
-    const { state } = this.#options;
+    const { state, clock } = this.#options;
     const before = state.index.get(path);
     const judged = this.#withAnchor((anchor) => {
       const stat = standingAt(anchor, path);
@@ -635,6 +649,11 @@ class Pass {
         return this.#judge(anchor, path, before);
       }
       if (before.kind !== stat.kind) {
+        const lookedAt = clock.now();
+        // A file takes the place of a link, and a link that of a file: there is no moment without either.
+        if (stat.kind !== "other" && canReplace(stat, before)) {
+          return this.#judgeStanding(anchor, path, stat, lookedAt, before);
+        }
         this.#remove(path);
         return this.#judge(anchor, path, undefined);
       }

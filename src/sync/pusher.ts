@@ -309,11 +309,14 @@ export class Pusher implements AsyncDisposable {
     );
   }
 
+  /** Looks again at files that were not what they looked like: a power cut may take content away and leave its time. */
   #lookLater(paths: TreePath[], signal: AbortSignal): void {
     this.#pendingLooks++;
     this.#options.clock.sleep(UNSTABLE_MS, signal)
       .then(() =>
-        this.#looking.run(() => this.#inspector.look(paths.map((path) => ({ path, deep: false })), signal))
+        this.#looking.run(() =>
+          this.#inspector.look(paths.map((path) => ({ path, deep: false, read: true })), signal)
+        )
       )
       .then((findings) => this.#take(findings, signal))
       .catch((error) => {

@@ -12,6 +12,7 @@ import {
 import { systemClock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { parsePath } from "../core/path.ts";
+import { TreeRoot } from "../files/tree_root.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { PushEvent } from "./push_event.ts";
 import { Pusher, type PusherOptions, refuseNesting } from "./pusher.ts";
@@ -404,4 +405,21 @@ Deno.test("watch() goes on while its state has no room, from its first look on, 
   limit(1 << 30);
   await scene.same();
   await scene.stop();
+});
+
+Deno.test("pushOnce() sends what a power cut left of a file whose new content was seen", async () => {
+  await using scene = new Scene({ f: "new content" });
+  await scene.pusher.plan(new AbortController().signal);
+  await scene.reopen();
+  // The times are those of the last write, the content is that of the one before.
+  const at = `${scene.source}/f`;
+  Deno.writeTextFileSync(at, "old content");
+  Deno.utimeSync(at, 1_000_000, 1_000_000);
+  using root = TreeRoot.open(scene.source);
+  using anchor = root.anchor();
+  const { mtime, ctime } = anchor.lstat(parsePath("f"))!;
+  scene.state.index.sql("UPDATE entries SET mtime = ?, ctime = ?").run(mtime, ctime);
+  await scene.pushOnce();
+  assertEquals([scene.pusher.totals.waiting, scene.pusher.totals.problems], [0, 0]);
+  await assertSameTree(scene.source, scene.destination);
 });

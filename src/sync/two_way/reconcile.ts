@@ -5,7 +5,7 @@
  * @module
  */
 import { type Action, actionFor } from "../../core/action.ts";
-import { type Entry, sameContent } from "../../core/entry.ts";
+import { canReplace, type Entry, sameContent } from "../../core/entry.ts";
 import { expectationOf } from "../../core/expectation.ts";
 import { parentOf, ROOT, type TreePath } from "../../core/path.ts";
 import type { Problem } from "../../core/problem.ts";
@@ -171,8 +171,7 @@ export function stepsOf(item: Item, side: Side): Steps {
   if (isSame(target, entry)) return {};
   const expected = expectationOf(entry);
   if (target === undefined) return { action: { type: "remove", path, expected } };
-  const makesWay = entry !== undefined && entry.kind !== target.kind &&
-    (entry.kind === "directory" || target.kind === "directory");
+  const makesWay = entry !== undefined && !canReplace(target, entry);
   if (!makesWay) return { action: { ...actionFor(target), expected } };
   return {
     clear: { type: "remove", path, expected },
