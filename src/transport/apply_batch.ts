@@ -387,6 +387,7 @@ class BatchWork {
       const known = this.#index.get(path);
       // It had the content when this batch was prepared; another batch came between.
       if (known?.kind !== "file" || known.digest !== digest) throw overtaken(path);
+      this.#confirm(path);
       if (sameEntry(known, entry)) return;
       this.#anchor.setAttributes(path, { mode, mtime });
     } else {
@@ -417,6 +418,7 @@ class BatchWork {
       this.#touched.add(parentOf(path));
     } else if (known !== undefined && sameEntry(known, { ...entry, mode }) && stat.mode === mode) {
       // Its time may have moved because of what was done inside; `finish` sees to that.
+      this.#confirm(path);
       return void this.#touched.add(path);
     } else {
       this.#anchor.setAttributes(path, { mode });
@@ -432,7 +434,7 @@ class BatchWork {
     const stat = this.#anchor.lstat(path);
     if (
       stat?.kind === "symlink" && known !== undefined && sameEntry(known, entry) && isUnchanged(known, stat)
-    ) return;
+    ) return this.#confirm(path);
     this.#makeParents(path);
     this.#refuseDirectory(path);
     if (stat?.kind !== "symlink" || this.#anchor.readLink(path) !== target) {
@@ -448,6 +450,7 @@ class BatchWork {
   #remove({ path }: RemoveAction): void {
     const stat = this.#anchor.lstat(path);
     if (stat === undefined) {
+      this.#confirm(path);
       if (this.#index.get(path) === undefined) return;
     } else {
       const left = this.#removeKnown(path, stat.kind === "directory");
@@ -494,6 +497,11 @@ class BatchWork {
       this.#keeping?.went(gone);
     }
     return left;
+  }
+
+  /** Has the name at `path` made durable, though nothing was to be done there: who did it may not be that far yet. */
+  #confirm(path: TreePath): void {
+    this.#touched.add(parentOf(path));
   }
 
   /** What lies below a directory must have a path that can be told, there too. */

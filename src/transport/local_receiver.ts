@@ -124,6 +124,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   ) {
     this.#clock = clock;
     this.#leavesNothing = ownState !== undefined;
+    let wasKilled: boolean;
     const resources = new DisposableStack();
     try {
       this.root = resources.use(TreeRoot.open(directory));
@@ -134,6 +135,8 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       // Whoever serves it has its state in the tree.
       if (state !== inTree && isFile(`${inTree}/${LOCK_FILE}`)) resources.use(lockState(inTree, what));
       this.#durability = new Durability(this.root, { fsync });
+      // SQLite removes its log when it is closed.
+      wasKilled = isFile(`${state}/index.db-wal`);
       const db = openDatabase(`${state}/index.db`, {
         name: "index",
         migrations: INDEX_MIGRATIONS,
@@ -162,6 +165,10 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
     this.ready = this.#refresh((progress) => {
       this.#progress = { ...progress };
       onProgress?.(progress);
+    }).then(async (found) => {
+      // What it had done by then is taken for done from now on.
+      if (wasKilled) await this.#durability.syncAll();
+      return found;
     });
     this.ready.then(() => {
       this.#keeper?.begin();

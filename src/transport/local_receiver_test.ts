@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertLess, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { stub } from "@std/testing/mock";
 import { randomBytes } from "../../tests/support/bytes.ts";
 import { openFilesIn } from "../../tests/support/open_files.ts";
 import { openSubject, serveTree } from "../../tests/support/subjects.ts";
@@ -7,7 +8,7 @@ import { assertSameTree, file, makeTree, snapshotTree, treeText } from "../../te
 import type { Action } from "../core/action.ts";
 import { systemClock } from "../core/clock.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
-import { parsePath } from "../core/path.ts";
+import { parentOf, parsePath } from "../core/path.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import { problemResponse } from "../server/problem_document.ts";
 import { LocalReceiver } from "./local_receiver.ts";
@@ -152,6 +153,51 @@ Deno.test("LocalReceiver removes what an earlier run left half written", async (
   await receiver.ready;
   assertEquals([...Deno.readDirSync(`${temp.path}/.filesync/tmp`)], []);
   assertEquals(await treeText(temp.path), 'a "a"');
+});
+
+Deno.test("LocalReceiver brings to the disk what one that was killed did, before that is taken for done", async () => {
+  using temp = new TempDirectory();
+  const trees = ["killed", "as it left it"].map((name) => temp.directory(name));
+  await using killed = new LocalReceiver(trees[0], { clock: systemClock });
+  if (!killed.root.canSyncFileSystem) return;
+  await killed.ready;
+  await put(killed, "a", randomBytes(1, 10));
+  await new Deno.Command("cp", { args: ["-a", `${trees[0]}/.`, trees[1]] }).output();
+  for (const syncs of [1, 0]) {
+    await using receiver = new LocalReceiver(trees[1], { clock: systemClock });
+    using sync = stub(receiver.root, "syncFileSystem", () => Promise.resolve());
+    await receiver.ready;
+    assertEquals(sync.calls.length, syncs);
+  }
+});
+
+Deno.test("LocalReceiver answers for a name that another batch may not have brought to the disk yet", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  const content = randomBytes(1, 10);
+  const digest = sha256(content);
+  const actions: Action[] = [
+    { type: "put", path: parsePath("d/f"), size: 10, mtime: OLD, mode: 0o644, digest },
+    { type: "symlink", path: parsePath("e/l"), mtime: OLD, target: "x" },
+    { type: "directory", path: parsePath("g/d"), mtime: OLD, mode: 0o755 },
+    { type: "remove", path: parsePath("h/gone") },
+    { type: "directory", path: parsePath("h"), mtime: OLD, mode: 0o755 },
+  ];
+  const apply = (actions: Action[]) =>
+    receiver.apply({ key: crypto.randomUUID(), actions, contents: new Map([[digest, content]]) });
+  await apply(actions);
+  for (const action of actions) {
+    const synced: string[] = [];
+    const makeAnchor = receiver.root.anchor.bind(receiver.root);
+    using _anchor = stub(receiver.root, "anchor", () => {
+      const anchor = makeAnchor();
+      stub(anchor, "syncDirectory", (path) => void synced.push(path));
+      return anchor;
+    });
+    await apply([action]);
+    assert(synced.includes(parentOf(action.path)), `${action.type}: ${synced}`);
+  }
 });
 
 Deno.test("LocalReceiver goes on with an index where it was interrupted", async () => {
