@@ -91,7 +91,9 @@ async function migrate(sql: Sql, name: string, readOnly: boolean): Promise<void>
       reason: found === 0
         ? "it holds no catalog"
         : `it has schema version ${found}, and this filesync knows version ${migrations.length}`,
-      hint: found > migrations.length ? "Upgrade filesync" : "Make or upgrade it with filesync catalog init",
+      hint: found > migrations.length
+        ? "Upgrade filesync to the version that wrote it"
+        : "Make or upgrade it with filesync catalog init",
       permanent: true,
     });
   }

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { testCatalog } from "../../tests/support/catalog_contract.ts";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { HAS_POSTGRES, PostgresServer } from "../../tests/support/postgres.ts";
@@ -60,5 +60,20 @@ if (HAS_POSTGRES) {
     }
     codes.push((await assertRejects(() => openPostgresStore(url, { readOnly: true }), FilesyncError)).code);
     assertEquals(codes, ["not-found", "unreachable", "upgrade"]);
+  });
+
+  Deno.test("openPostgresStore() refuses a catalog of a newer version, and leaves it as it is", async () => {
+    const url = await server.database();
+    await using store = await openPostgresStore(url);
+    await store.sql.query("UPDATE schema_version SET version = version + 1");
+    for (const readOnly of [false, true]) {
+      const error = await assertRejects(() => openPostgresStore(url, { readOnly }), FilesyncError);
+      assertMatch(
+        error.message,
+        /^Cannot open the catalog .*: it has schema version 2, and this .* version 1$/,
+      );
+      assertEquals([error.code, error.hint], ["upgrade", "Upgrade filesync to the version that wrote it"]);
+    }
+    assertEquals(await store.sql.query("SELECT version FROM schema_version"), [{ version: 2 }]);
   });
 }

@@ -66,6 +66,8 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
     }
     db = new DatabaseSync(path, { readOnly });
     db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
+    // Before anything that writes: what a newer version wrote is left as it is.
+    refuseOtherVersions(db, migrations, operation, readOnly);
     db.exec(`PRAGMA foreign_keys = ON; PRAGMA cache_size = -${CACHE_KIB}`);
     if (!readOnly) {
       db.exec(`PRAGMA page_size = ${pageSize}`);
@@ -76,7 +78,7 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
         }; PRAGMA journal_size_limit = ${WAL_BYTES}`,
       );
     }
-    migrate(db, migrations, operation, readOnly);
+    migrate(db, migrations);
     return db;
   } catch (error) {
     db?.close();
@@ -84,21 +86,28 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
   }
 }
 
-function migrate(db: DatabaseSync, migrations: readonly string[], operation: string, readOnly: boolean) {
+/** Refuses what cannot be brought to our schema: one that is newer, and one that is older and only looked at. */
+function refuseOtherVersions(
+  db: DatabaseSync,
+  { length: known }: readonly string[],
+  operation: string,
+  readOnly: boolean,
+): void {
   const found = versionOf(db);
-  if (found > migrations.length || (readOnly && found < migrations.length)) {
-    const newer = found > migrations.length;
-    throw new FilesyncError({
-      code: "upgrade",
-      operation,
-      reason: `it has schema version ${found}, and this filesync knows version ${migrations.length}`,
-      hint: newer
-        ? "Upgrade filesync to the version that wrote it"
-        : "Restart the running filesync with this version; that brings it up to date",
-      permanent: true,
-    });
-  }
-  for (let version = found; version < migrations.length; version++) {
+  if (found === known || (found < known && !readOnly)) return;
+  throw new FilesyncError({
+    code: "upgrade",
+    operation,
+    reason: `it has schema version ${found}, and this filesync knows version ${known}`,
+    hint: found > known
+      ? "Upgrade filesync to the version that wrote it"
+      : "Restart the running filesync with this version; that brings it up to date",
+    permanent: true,
+  });
+}
+
+function migrate(db: DatabaseSync, migrations: readonly string[]): void {
+  for (let version = versionOf(db); version < migrations.length; version++) {
     transaction(db, () => {
       // Another process may have done this step while we waited for the write lock.
       if (versionOf(db) !== version) return;
