@@ -13,6 +13,7 @@ import type { Context } from "./command.ts";
 import { clientName, openDestination } from "./destination.ts";
 import { copyDatabase, scratchDirectory } from "./places.ts";
 import type { Printer } from "./report.ts";
+import { openSftp } from "./ssh.ts";
 import type { SyncJob } from "./sync_job.ts";
 
 /** Opens the backup; of a directory, tells what could not be read in it. For a dry run nothing is written into it. */
@@ -24,6 +25,10 @@ export async function openBackup(
 ): Promise<Receiver> {
   const { destination } = job;
   const { clock, version } = context;
+  if (destination.kind === "sftp") {
+    const { state, ssh } = job;
+    return await openSftp(destination, { clock, state, target: ssh! });
+  }
   if (destination.kind === "server") {
     const client = clientName(job.source, context);
     // What is under way when the user interrupts is finished, not cut.

@@ -9,6 +9,7 @@ import { LocalReceiver } from "../transport/local_receiver.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import { subtreeReceiver } from "../transport/subtree_receiver.ts";
 import type { Context, Flag, Invocation } from "./command.ts";
+import { parseSftp, sftpName, type SftpPlace } from "./ssh.ts";
 import { usageError } from "./usage_error.ts";
 
 /** The port of a server that names none. */
@@ -31,17 +32,21 @@ export const INTO_FLAG: Flag = {
 };
 
 /** Where changes go. */
-export type Destination =
+export type Destination = OwnDestination | SftpPlace;
+
+/** Where another filesync, or this one, takes changes. */
+export type OwnDestination =
   | {
     kind: "server";
-    url: URL; /** The part of the tree that is meant. @default {the whole} */
+    url: URL;
+    /** The part of the tree that is meant. @default {the whole} */
     into?: TreePath;
   }
   | { kind: "directory"; path: string };
 
 /**
- * Understands `text`: an `http(s)` URL, `host` or `host:port`, or a directory. A name that could be
- * both is a directory when there is one of that name. What a URL has after `#` is a sub-directory.
+ * Understands `text`: an `http(s)` or `sftp` URL, `host` or `host:port`, or a directory. A name that could be
+ * both is a directory when there is one of that name. What an `http(s)` URL has after `#` is a sub-directory.
  *
  * @param into The sub-directory that `--into` names.
  * @throws {FilesyncError} `usage` when it is none of them.
@@ -50,6 +55,10 @@ export function parseDestination(text: string, cwd: string, into?: string): Dest
   const destination = parseAddress(text, cwd);
   if (into === undefined) return destination;
   if (destination.kind === "server") return { ...destination, into: subdirectory(into) };
+  if (destination.kind === "sftp") {
+    const reason = "--into is for a filesync that serves, and SFTP knows none";
+    throw usageError(`push into "${into}"`, reason, "Write the sub-directory at the end of the address");
+  }
   throw usageError(
     `push into "${into}"`,
     "--into is for a server, and what --to names is a directory",
@@ -73,8 +82,9 @@ function parseAddress(text: string, cwd: string): Destination {
     url.hash = "";
     return { kind: "server", url, into };
   }
+  if (/^sftp:\/\//i.test(text)) return parseSftp(text);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
-    throw badDestination(text, "only http:// and https:// are known");
+    throw badDestination(text, "only http://, https:// and sftp:// are known");
   }
   const path = resolve(cwd, text);
   if (/^[./~\\]|^[a-z]:[\\/]|\/$/i.test(text) || isDirectory(path)) return { kind: "directory", path };
@@ -160,7 +170,7 @@ export interface DestinationOptions extends ServerTrust {
  * @throws {FilesyncError} `usage` when a token would go over plain HTTP to another machine, or a pin is
  * given for a server without a certificate; for a directory, when it is missing or in use.
  */
-export function openDestination(destination: Destination, options: DestinationOptions): Receiver {
+export function openDestination(destination: OwnDestination, options: DestinationOptions): Receiver {
   const { token, client, version, signal, clock, fsync, pin } = options;
   if (destination.kind === "directory") return new LocalReceiver(destination.path, { clock, fsync });
   const { url, into } = destination;
@@ -215,10 +225,17 @@ export function clientName(source: string, context: Context): string {
 
 /** How a destination is shown, and told from others; {@linkcode parseDestination} understands it. */
 export function destinationName(destination: Destination): string {
-  if (destination.kind === "directory") return destination.path;
-  const { url, into } = destination;
-  return url.href.replace(/\/$/, "") +
-    (into === undefined ? "" : `#${into.split("/").map(encodeURIComponent).join("/")}`);
+  switch (destination.kind) {
+    case "directory":
+      return destination.path;
+    case "server": {
+      const { url, into } = destination;
+      return url.href.replace(/\/$/, "") +
+        (into === undefined ? "" : `#${into.split("/").map(encodeURIComponent).join("/")}`);
+    }
+    case "sftp":
+      return sftpName(destination);
+  }
 }
 
 function isDirectory(path: string): boolean {

@@ -5,7 +5,13 @@ import { FilesyncError } from "../core/errors.ts";
 import { parsePath } from "../core/path.ts";
 import { HttpReceiver } from "../transport/http_receiver.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
-import { destinationName, isLoopback, openDestination, parseDestination } from "./destination.ts";
+import {
+  destinationName,
+  isLoopback,
+  openDestination,
+  type OwnDestination,
+  parseDestination,
+} from "./destination.ts";
 
 function named(text: string, cwd = "/nowhere"): string {
   const destination = parseDestination(text, cwd);
@@ -69,8 +75,8 @@ Deno.test("parseDestination() takes a name for a directory when there is one", (
 
 Deno.test("parseDestination() refuses what is neither, and says what it takes", () => {
   const reasons: [string, string][] = [
-    ["ftp://backup", "only http:// and https:// are known"],
-    ["rsync://backup/module", "only http:// and https:// are known"],
+    ["ftp://backup", "only http://, https:// and sftp:// are known"],
+    ["rsync://backup/module", "only http://, https:// and sftp:// are known"],
     ["http://", "it is not a URL"],
     ["backup:99999", "ports go from 1 to 65535"],
     ["backup:0", "ports go from 1 to 65535"],
@@ -95,7 +101,7 @@ Deno.test("parseDestination() does not repeat a password", () => {
 Deno.test("openDestination() sends a token over plain HTTP only to this machine, or when told to", async () => {
   const { signal } = new AbortController();
   const open = (url: string, token?: string, allowPlainHttp = false) =>
-    openDestination(parseDestination(url, "/"), {
+    openDestination(parseDestination(url, "/") as OwnDestination, {
       clock,
       token,
       allowPlainHttp,

@@ -5,9 +5,11 @@ import { type Destination, parseDestination, SERVER_FLAGS } from "./destination.
 import { type Check, fail } from "./doctor_check.ts";
 import { checkDestination, checkDirectory, checkStates, checkSystem } from "./doctor_machine.ts";
 import { checkServer } from "./doctor_server.ts";
+import { checkSftp } from "./doctor_sftp.ts";
 import { jsonLine } from "./json_printer.ts";
 import { absolute } from "./places.ts";
 import { visible } from "./quote.ts";
+import { SSH_FLAGS } from "./ssh.ts";
 import { STATE_FLAG } from "./state_home.ts";
 import { createStyle, type Style } from "./style.ts";
 import { TOKEN_FILE_FLAG } from "./token.ts";
@@ -25,11 +27,13 @@ export const doctorCommand: CommandBody = {
       value: "DEST",
       repeat: true,
       env: "FILESYNC_TO",
-      description: "Also check host[:port] or http(s)://… of `filesync serve`, or a directory",
+      description:
+        "Also check host[:port] or http(s)://… of `filesync serve`, sftp://user@host/path, or a directory",
     },
     TOKEN_FILE_FLAG,
     STATE_FLAG,
     ...SERVER_FLAGS,
+    ...SSH_FLAGS,
   ],
   examples: [
     { command: "filesync doctor ~/photos --to backup.lan", does: "Check both ends before a first push" },
@@ -89,7 +93,9 @@ async function* checkTo(
     return yield* guarded("destination", () => checkDestination(destination.path));
   }
   try {
-    yield* checkServer(destination.url, invocation, context);
+    yield* destination.kind === "sftp"
+      ? checkSftp(destination, invocation, context)
+      : checkServer(destination.url, invocation, context);
   } catch (error) {
     yield failureOf("server", error);
   }

@@ -59,6 +59,13 @@ async function readHistory(
 ): Promise<HistoryRecord[]> {
   const destination = parseDestination(invocation.arguments[0], Deno.cwd());
   if (destination.kind === "directory") return readIndex(destination.path, query);
+  if (destination.kind === "sftp") {
+    throw usageError(
+      `show the history of ${destination.host}`,
+      "an SFTP server keeps none",
+      "What was pushed there stands in the --log of filesync watch",
+    );
+  }
   const receiver = openDestination(destination, {
     clock: context.clock,
     token: readToken(invocation, context),

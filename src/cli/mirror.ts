@@ -30,6 +30,10 @@ export async function mirror(
   context: Context,
 ): Promise<number> {
   await using resources = new AsyncDisposableStack();
+  if (job.destination.kind === "sftp" && !quietly) {
+    const message = "No versions are kept on an SFTP server: what is replaced or removed there is gone";
+    printer.report({ type: "notice", level: "info", message });
+  }
   const receiver = await openBackup(job, resources, printer, context);
   resources.defer(() => receiver.close());
   const roots = receiver instanceof LocalReceiver ? [receiver.root] : [];

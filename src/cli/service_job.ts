@@ -131,7 +131,7 @@ export async function readJob(
     if (invocation.flag("log") === undefined) carry("log", log);
     writes.push(dirname(log));
   }
-  for (const given of ["token-file", "tls-cert", "tls-key"]) {
+  for (const given of ["token-file", "tls-cert", "tls-key", "ssh-key", "ssh-known-hosts"]) {
     const file = flags.some(({ name }) => name === given) ? invocation.flag(given) : undefined;
     if (file !== undefined) reads.push(path(file));
   }

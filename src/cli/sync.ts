@@ -20,6 +20,7 @@ import type { Printer } from "./report.ts";
 import { RETENTION_FLAGS, retentionOf } from "./retention_flags.ts";
 import { parseDuration } from "./sizes.ts";
 import type { SyncJob } from "./sync_job.ts";
+import { SSH_FLAGS, sshTarget } from "./ssh.ts";
 import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
 import { twoWay } from "./two_way.ts";
@@ -29,11 +30,15 @@ import { versionsBeside } from "./version_places.ts";
 export const syncCommand: CommandBody = {
   description:
     "Makes <backup> equal to <source>: content, names, permissions, times, links and empty directories. What is not in <source> is removed from <backup>. With --two-way both are made equal to each other; what both changed is decided by --conflict, and the one that loses is kept as a version, or as a copy with host and time in its name.\n\n" +
-    "Beside the backup, in __versions__, every state that was synced is kept, by default the latest and the previous one; see `filesync versions` and `filesync restore`. Only chunks that are new take space. A server keeps versions by itself, with `filesync serve --keep`.\n\n" +
+    "Beside the backup, in __versions__, every state that was synced is kept, by default the latest and the previous one; see `filesync versions` and `filesync restore`. Only chunks that are new take space. A server keeps versions by itself, with `filesync serve --keep`; on sftp:// none are kept, and what is replaced or removed there is gone.\n\n" +
     "When <source> is empty, was replaced, or has lost ten entries or more and over 30 % of all, nothing is removed and the exit code is 4.",
   arguments: [
     { name: "source", description: "The directory" },
-    { name: "backup", description: "Another directory, or host[:port] or http(s)://… of `filesync serve`" },
+    {
+      name: "backup",
+      description:
+        "Another directory, or host[:port] or http(s)://… of `filesync serve`, or sftp://user@host/path",
+    },
   ],
   flags: [
     {
@@ -86,6 +91,7 @@ export const syncCommand: CommandBody = {
     STATE_FLAG,
     LIMIT_FLAG,
     ...SERVER_FLAGS,
+    ...SSH_FLAGS,
     { name: "dry-run", short: "n", description: "Print what would be done, and do nothing" },
     ...LOG_FLAGS,
   ],
@@ -132,6 +138,13 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
     refuseNesting(source, destination.path);
   }
   const name = destinationName(destination);
+  if (destination.kind === "sftp" && conflict !== undefined) {
+    throw usageError(
+      `sync "${source}" with ${name} both ways`,
+      "an SFTP server cannot tell what changed there",
+      "Run filesync serve there, or leave --two-way out",
+    );
+  }
   const [given, interval] = ["state", "interval"].map((flag) => invocation.flag(flag));
   const limit = limitOf(invocation);
   const versions = versionsOf(invocation, source, destination);
@@ -150,6 +163,7 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
     ...(invocation.settings.has("rebuild") ? { rebuild: invocation.has("rebuild") } : {}),
     token: readToken(invocation, context),
     trust: serverTrust(invocation),
+    ...(destination.kind === "sftp" ? { ssh: sshTarget(destination, invocation, context) } : {}),
     ...(limit === undefined ? {} : { limit }),
     log: invocation.flag("log"),
   };
@@ -179,14 +193,21 @@ function versionsOf(
   destination: Destination,
 ): SyncJob["versions"] {
   const retention = retentionOf(invocation);
-  if (destination.kind === "server") {
+  if (destination.kind !== "directory") {
     const given = ["keep", "keep-for"].find((flag) => invocation.has(flag));
     if (given === undefined) return undefined;
-    throw usageError(
-      `keep versions for ${destination.url.host}`,
-      "a server keeps them by itself",
-      `Give --${given} to filesync serve`,
-    );
+    if (retention === undefined) return undefined;
+    throw destination.kind === "sftp"
+      ? usageError(
+        `keep versions on ${destination.host}`,
+        "an SFTP server keeps none",
+        "Run filesync serve --keep there, or sync to a directory",
+      )
+      : usageError(
+        `keep versions for ${destination.url.host}`,
+        "a server keeps them by itself",
+        `Give --${given} to filesync serve`,
+      );
   }
   if (retention === undefined) return undefined;
   const directory = versionsBeside(destination.path);

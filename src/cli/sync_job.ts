@@ -1,5 +1,6 @@
 /** What `filesync sync` was asked to do. @module */
 import type { RateAt } from "../core/pace.ts";
+import type { SshTarget } from "../sftp/sftp_client.ts";
 import type { Retention } from "../versions/retention.ts";
 import type { ConflictPolicy } from "../sync/two_way/decide.ts";
 import type { Destination, ServerTrust } from "./destination.ts";
@@ -27,6 +28,8 @@ export interface SyncJob {
   rebuild?: boolean;
   token?: string;
   trust: ServerTrust;
+  /** How to log in, when the destination is on an SFTP server. */
+  ssh?: SshTarget;
   /** How fast to send at most. */
   limit?: RateAt;
   log?: string;

@@ -102,7 +102,7 @@ async function openRounds(
   const { clock, signal } = context;
   const scratch = job.dryRun ? resources.use(scratchDirectory()).path : undefined;
   const isRebuilt = ensureSource(job, printer);
-  const hadBackup = job.destination.kind === "server" || existsSync(job.destination.path);
+  const hadBackup = job.destination.kind !== "directory" || existsSync(job.destination.path);
   const receiver = await openBackup(job, resources, printer, context);
   resources.defer(() => receiver.close());
   const source = await openSource(job, scratch, clock);

@@ -9,6 +9,7 @@ import { LIMIT_FLAG } from "./limit.ts";
 import { openPrinter } from "./printer.ts";
 import { onReload } from "./reload.ts";
 import { printersOf, runAll } from "./several_pushes.ts";
+import { SSH_FLAGS } from "./ssh.ts";
 import { STATE_FLAG } from "./state_home.ts";
 import { TOKEN_FILE_FLAG } from "./token.ts";
 import { runWatchJob, watchJobs } from "./watch_job.ts";
@@ -32,7 +33,7 @@ export const watchCommand: CommandBody = {
       required: true,
       repeat: true,
       env: "FILESYNC_TO",
-      description: "host[:port] or http(s)://… of `filesync serve`, or a directory",
+      description: "host[:port] or http(s)://… of `filesync serve`, sftp://user@host/path, or a directory",
     },
     INTO_FLAG,
     { name: "once", short: "1", description: "Push what is there now, and exit" },
@@ -48,6 +49,7 @@ export const watchCommand: CommandBody = {
     STATE_FLAG,
     LIMIT_FLAG,
     ...SERVER_FLAGS,
+    ...SSH_FLAGS,
     {
       name: "allow-mass-delete",
       description: "Carry out removals even if the source is empty or more than half of it is gone",
@@ -82,6 +84,10 @@ export const watchCommand: CommandBody = {
     {
       command: "filesync watch ~/photos --to backup.lan --to /mnt/usb/photos",
       does: "To a server and to a disk, each at its own pace",
+    },
+    {
+      command: "filesync watch ~/photos --to sftp://me@box.example/~/photos",
+      does: "To a server that has only SSH",
     },
     { command: "filesync watch", does: "All that [[watch]] tables of the settings file name" },
     {

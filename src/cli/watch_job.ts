@@ -18,6 +18,7 @@ import { absolute, patternsFor, realDirectory, realPathOf } from "./places.ts";
 import { exitCodeOfPush, push, type PushJob } from "./push.ts";
 import type { Printer } from "./report.ts";
 import { stateDirectoryFor, stateDirectoryIn } from "./state_home.ts";
+import { openSftp, sshTarget } from "./ssh.ts";
 import { readToken } from "./token.ts";
 import { usageError } from "./usage_error.ts";
 
@@ -151,16 +152,19 @@ export async function runWatchJob(
   const dryRun = invocation.has("dry-run");
   job.readToken();
   printer.report({ type: "started", command: "watch", source, destination, ...(dryRun ? { dryRun } : {}) });
-  const opened = openDestination(to, {
-    clock,
-    fsync: !invocation.has("no-fsync"),
-    token: job.token === undefined ? undefined : () => job.token,
-    ...job.trust,
-    client: clientName(source, context),
-    version: context.version,
-    // What is under way when the user interrupts is finished, not cut.
-    signal: new AbortController().signal,
-  });
+  const fsync = !invocation.has("no-fsync");
+  const opened = to.kind === "sftp"
+    ? await openSftp(to, { clock, fsync, state, target: sshTarget(to, invocation, context) })
+    : openDestination(to, {
+      clock,
+      fsync,
+      token: job.token === undefined ? undefined : () => job.token,
+      ...job.trust,
+      client: clientName(source, context),
+      version: context.version,
+      // What is under way when the user interrupts is finished, not cut.
+      signal: new AbortController().signal,
+    });
   await using resources = new AsyncDisposableStack();
   resources.defer(() => opened.close());
   const ignore = invocation.flags("ignore");

@@ -202,7 +202,7 @@ Deno.test("watch explains what it cannot do", async () => {
   const none = `${test.destination}/none`;
   const outcomes: [string[], number, string][] = [
     [["--to", none], EXIT.problems, `Cannot open "${none}": it does not exist\n  Create it`],
-    [["--to", "ftp://x"], EXIT.usage, "only http:// and https:// are known"],
+    [["--to", "ftp://x"], EXIT.usage, "only http://, https:// and sftp:// are known"],
     [["--limit", "fast"], EXIT.usage, "--limit"],
     [["--token-file", none], EXIT.problems, "Cannot read the token"],
     [["--log", `${none}/log`, "--frobnicate"], EXIT.usage, "--frobnicate"],

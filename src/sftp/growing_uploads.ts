@@ -247,7 +247,7 @@ export class GrowingUploads {
     }
     // What lies there and nobody remembers came before a crash.
     if (await this.#client.lstat(path) !== undefined) await this.#client.removeFile(path);
-    return await this.#client.open(path, "wx");
+    return await this.#client.open(path, "wx+");
   }
 }
 

@@ -36,7 +36,7 @@ export async function upload(
   change: RemoteChange,
   fsync: boolean,
 ): Promise<RemoteStat> {
-  const file = await client.open(temp, "wx");
+  const file = await client.open(temp, "wx+");
   try {
     let at = 0;
     for await (const piece of pieces) {
@@ -92,7 +92,7 @@ export async function copyContent(
       const stat = await upload(client, temp, pieces(), change, fsync);
       if (hash.digest() === content) return stat;
     } else {
-      const copy = await client.open(temp, "wx");
+      const copy = await client.open(temp, "wx+");
       try {
         await source.copyTo(copy, from.size);
         const stat = await finishFile(copy, change, fsync);

@@ -16,8 +16,8 @@ export interface RemoteTree {
   readonly client: SftpClient;
   /** Its real path there. */
   readonly root: string;
-  /** Whether names that differ only by case or Unicode form are one name there. */
-  readonly foldsNames: boolean;
+  /** Whether names that differ only by case or Unicode form are one name there, as far as that is known yet. */
+  foldsNames: boolean;
 }
 
 /** The path by which the server knows a path of the tree. */
@@ -81,7 +81,9 @@ export class RemoteAnchor {
     if (await this.#ground(parent) !== "missing") return await this.#require(parent);
     const making = this.#make(parent);
     // Whoever needs it meanwhile waits for the same.
-    this.#grounds.set(parent, making.then(() => "there"));
+    const ground = making.then(() => "there" as const);
+    this.#grounds.set(parent, ground);
+    ground.catch(() => this.#grounds.delete(parent));
     await making;
   }
 
@@ -98,6 +100,8 @@ export class RemoteAnchor {
   async place(temp: string, path: TreePath): Promise<void> {
     await this.makeParents(path);
     await this.#tree.client.rename(temp, remotePath(this.#tree, path));
+    // Nothing may have been there, or a directory.
+    this.#grounds.delete(path);
   }
 
   async rename(from: TreePath, path: TreePath): Promise<void> {

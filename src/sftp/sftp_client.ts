@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 // @ts-types="../../types/ssh2.d.ts"
 import type { Attributes, AuthMethod, Client, Sftp, SftpError, Utils } from "ssh2";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
-import { algorithmsFor, type HostVerdict, judgeKey, type KnownKey } from "./known_hosts.ts";
+import { algorithmsFor, type HostVerdict, judgeKey, knownHostsLine, knownKeys } from "./known_hosts.ts";
 
 /** A way to prove who we are. */
 export type Credential =
@@ -25,11 +25,11 @@ export interface SshTarget {
   user: string;
   /** Tried in order. */
   credentials(): Credential[];
-  /** The keys that are known for the host. */
-  knownKeys(): KnownKey[];
-  /** Whether to trust a host of which no key is known; then {@linkcode remember} is told the key. */
+  /** The text of `known_hosts`. */
+  knownHosts(): string;
+  /** Whether to trust a host of which no key is known; then {@linkcode remember} is told the line that makes it known. */
   acceptNew: boolean;
-  remember(key: Uint8Array): void;
+  remember(line: string): void;
 }
 
 /** What stands at a path. */
@@ -117,24 +117,25 @@ export class SftpClient {
   static async connect(target: SshTarget): Promise<SftpClient> {
     const { default: ssh2 } = await import("ssh2");
     const { host, port, user } = target;
-    const known = target.knownKeys();
+    const known = knownKeys(target.knownHosts(), host, port);
     const methods = target.credentials().flatMap((credential) => methodsOf(user, credential, ssh2.utils));
     if (methods.length === 0) throw refused(target, "there is no key to show it");
     const client: Client = new ssh2.Client();
     let verdict: HostVerdict = "unknown";
+    let accepted: string | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
-        client.on("ready", resolve).on("error", reject).on(
-          "close",
-          () => reject(new Error("the connection was closed")),
-        );
+        client.on("ready", resolve);
+        client.on("close", () => reject(new Error("the connection was closed")));
+        // Without an agent the other ways are tried.
+        client.on("error", (error) => error.level === "agent" || reject(error));
         const types = known.filter(({ revoked }) => !revoked).map(({ type }) => type);
         client.connect({
           ...{ host, port, username: user, authHandler: methods },
           ...{ readyTimeout: READY_MS, ...ALIVE },
           hostVerifier(key) {
             verdict = judgeKey(known, key);
-            if (verdict === "unknown" && target.acceptNew) target.remember(key);
+            if (verdict === "unknown" && target.acceptNew) accepted = knownHostsLine(host, port, key);
             return verdict === "known" || (verdict === "unknown" && target.acceptNew);
           },
           ...(types.length === 0 ? {} : { algorithms: { serverHostKey: algorithmsFor(types) } }),
@@ -144,6 +145,7 @@ export class SftpClient {
         client.sftp((error, sftp) => error ? reject(error) : resolve(sftp))
       );
       client.setNoDelay(true);
+      if (accepted !== undefined) target.remember(accepted);
       return new SftpClient(client, sftp);
     } catch (error) {
       client.on("error", () => {}).destroy();
@@ -206,12 +208,12 @@ export class SftpClient {
   /**
    * Opens a file.
    *
-   * @param flags `"r"`, `"r+"`, or `"wx"` to make one that is not there.
+   * @param flags `"r"`, `"r+"`, or `"wx+"` to make one that is not there, to be read as well.
    */
-  async open(path: string, flags: "r" | "r+" | "wx", mode = 0o600): Promise<RemoteFile> {
+  async open(path: string, flags: "r" | "r+" | "wx+", mode = 0o600): Promise<RemoteFile> {
     const handle = await this.#ask<Buffer>(
       `open "${path}"`,
-      (done) => this.#sftp.open(path, flags, flags === "wx" ? { mode } : {}, done),
+      (done) => this.#sftp.open(path, flags, flags === "wx+" ? { mode } : {}, done),
     );
     return new RemoteFile(
       this.#sftp,

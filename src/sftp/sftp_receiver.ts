@@ -81,6 +81,8 @@ const MIGRATIONS = [...INDEX_MIGRATIONS, UNREAD_MIGRATION];
 interface Session {
   tree: RemoteTree;
   growing: GrowingUploads;
+  /** Resolves when there is a directory for files in the making: it is made when the first is. */
+  begun?: Promise<void>;
 }
 
 /** See the module's comment. */
@@ -182,8 +184,9 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
 
   async stageRuns(runs: ChunkRun[]): Promise<void> {
     refuseTooMany(runs, "runs");
-    const { growing } = await this.#connected();
-    await growing.keep(runs);
+    const session = await this.#connected();
+    await this.#begun(session);
+    await session.growing.keep(runs);
   }
 
   /** Blocks would have to be read over the line: sooner is the content itself sent. */
@@ -227,7 +230,9 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
     refuseTooMany(batch.actions, "actions");
     const known = this.#answerTo(batch);
     if (known !== undefined) return known;
-    const { tree, growing } = await this.#connected();
+    const session = await this.#connected();
+    await this.#begun(session);
+    const { tree, growing } = session;
     const stale = new Set<TreePath>();
     const target: RemoteTarget = {
       ...{ tree, growing, index: this.#index, staging: this.#staging },
@@ -479,9 +484,7 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
           permanent: true,
         });
       }
-      await makeState(client, root, operation);
-      await this.#clean(client, root);
-      const tree = { client, root, foldsNames: await findFolding(client, root) };
+      const tree = { client, root, foldsNames: false };
       if (this.#growing === undefined) {
         this.#growing = new GrowingUploads(client, {
           index: this.#index,
@@ -489,11 +492,27 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
           manifestOf: (content) => this.#staging.manifestOf(content),
         });
       } else this.#growing.reconnect(client);
-      return { tree, growing: this.#growing };
+      const session: Session = { tree, growing: this.#growing };
+      if (await hasState(client, root, operation)) await this.#begun(session);
+      return session;
     } catch (error) {
       client.close();
       throw toFilesyncError(`use "${path}" on ${target.host}`, error);
     }
+  }
+
+  #begun(session: Session): Promise<void> {
+    return session.begun ??= this.#begin(session.tree);
+  }
+
+  /** Makes the directory for files in the making, and clears it of what earlier runs left. */
+  async #begin(tree: RemoteTree): Promise<void> {
+    const { client, root } = tree;
+    for (const directory of [stateDirectory(root), tempDirectory({ root })]) {
+      if (await client.lstat(directory) === undefined) await client.makeDirectory(directory, 0o700);
+    }
+    tree.foldsNames = await findFolding(client, root);
+    await this.#clean(client, root);
   }
 
   #tempPath(root: string, name: string): string {
@@ -519,30 +538,26 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
   }
 }
 
-/** Makes the directory for files in the making; refuses a link in its place, and a directory that is served. */
-async function makeState(client: SftpClient, root: string, operation: string): Promise<void> {
-  const state = remotePath({ root }, STATE_DIRECTORY as TreePath);
-  for (const directory of [state, `${state}/tmp`]) {
-    const stat = await client.lstat(directory);
-    if (stat === undefined) await client.makeDirectory(directory, 0o700);
-    else if (stat.kind !== "directory") {
-      throw new FilesyncError({
-        code: "conflict",
-        operation,
-        reason: `"${directory}" is no directory`,
-        hint: "Find out who made it, and remove it",
-        permanent: true,
-      });
-    }
+function stateDirectory(root: string): string {
+  return remotePath({ root }, STATE_DIRECTORY as TreePath);
+}
+
+/** Whether there is a directory of ours; refuses a link in its place, and a directory that is served. */
+async function hasState(client: SftpClient, root: string, operation: string): Promise<boolean> {
+  const state = stateDirectory(root);
+  const refuse = (reason: string, hint: string) =>
+    new FilesyncError({ code: "conflict", operation, reason, hint, permanent: true });
+  const stats = await Promise.all([state, tempDirectory({ root })].map((path) => client.lstat(path)));
+  if (stats.some((stat) => stat !== undefined && stat.kind !== "directory")) {
+    throw refuse(`"${state}" or its "tmp" is no directory`, "Find out who made it, and remove it");
   }
-  if (await client.lstat(`${state}/index.db`) === undefined) return;
-  throw new FilesyncError({
-    code: "conflict",
-    operation,
-    reason: "filesync serves it, or has it for a backup",
-    hint: "Push to that server by its own address, which is quicker, or name another directory",
-    permanent: true,
-  });
+  if (stats[0] !== undefined && await client.lstat(`${state}/index.db`) !== undefined) {
+    throw refuse(
+      "filesync serves it, or has it for a backup",
+      "Push to that server by its own address, which is quicker, or name another directory",
+    );
+  }
+  return stats[1] !== undefined;
 }
 
 function indexing({ target }: SftpReceiverOptions, seen: number): FilesyncError {

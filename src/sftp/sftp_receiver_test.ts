@@ -1,10 +1,20 @@
-import { assertEquals } from "@std/assert";
+import { generateKeyPairSync } from "node:crypto";
+import { assertEquals, assertLess, assertNotEquals, assertRejects } from "@std/assert";
+import { existsSync } from "@std/fs";
+import { randomBytes } from "../../tests/support/bytes.ts";
 import { hasSshd, NEEDS_SSHD, type Sshd, startSshd } from "../../tests/support/sshd.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { describeBytes } from "../chunking/describe.ts";
+import type { Action, PutAction } from "../core/action.ts";
+import { unpackManifest } from "../core/chunk.ts";
 import { systemClock } from "../core/clock.ts";
+import { type ErrorCode, FilesyncError } from "../core/errors.ts";
+import { parsePath } from "../core/path.ts";
+import { sha256 } from "../hashing/sha256.ts";
+import type { Batch, Receiver } from "../transport/receiver.ts";
 import { receiverContract, type ReceiverSubject } from "../transport/receiver_contract.ts";
-import { knownKeys } from "./known_hosts.ts";
-import type { SshTarget } from "./sftp_client.ts";
+import { SftpClient, type SshTarget } from "./sftp_client.ts";
 import { SftpReceiver, type SftpReceiverOptions } from "./sftp_receiver.ts";
 
 const name = hasSshd() ? "SftpReceiver" : `SftpReceiver (${NEEDS_SSHD})`;
@@ -17,7 +27,7 @@ function targetOf(sshd: Sshd, changes: Partial<SshTarget> = {}): SshTarget {
     port: sshd.port,
     user: sshd.user,
     credentials: () => [{ kind: "key", name: "user", text: Deno.readTextFileSync(sshd.key) }],
-    knownKeys: () => knownKeys(sshd.knownHosts, "127.0.0.1", sshd.port),
+    knownHosts: () => sshd.knownHosts,
     acceptNew: false,
     remember() {},
     ...changes,
@@ -61,11 +71,269 @@ if (server !== undefined) {
   Deno.test({ name, ignore: true, fn() {} });
 }
 
-Deno.test({
-  name: `${name} closes`,
-  ignore: server === undefined,
-  async fn() {
+/** A test that needs the server. */
+function sshTest(behaviour: string, fn: () => Promise<void>): void {
+  Deno.test({ name: `${name} ${behaviour}`, ignore: server === undefined, fn });
+}
+
+const TIME = Date.UTC(2024, 0, 1);
+
+function put(path: string, content: Uint8Array, mtime = TIME): PutAction {
+  return {
+    type: "put",
+    path: parsePath(path),
+    size: content.length,
+    mtime,
+    mode: 0o644,
+    digest: sha256(content),
+  };
+}
+
+function batch(actions: Action[], ...contents: Uint8Array<ArrayBuffer>[]): Batch {
+  return {
+    key: crypto.randomUUID(),
+    actions,
+    contents: new Map(contents.map((content) => [sha256(content), content])),
+  };
+}
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+
+/** Offers a content, and hands over as runs what is asked for of it; gives how many bytes that were. */
+async function bring(receiver: Receiver, content: Uint8Array<ArrayBuffer>, most = Infinity): Promise<number> {
+  const { digest, size, packedManifest } = describeBytes(content, DEFAULT_CHUNKING);
+  const manifest = unpackManifest(packedManifest);
+  const starts = manifest.reduce((all, { length }) => [...all, all.at(-1)! + length], [0]);
+  const [need] = await receiver.check([{ digest, size, manifest }]);
+  let sent = 0;
+  for (const at of (need as number[]).slice(0, most)) {
+    const data = content.slice(starts[at], starts[at + 1]);
+    await receiver.stageRuns([{ content: digest, first: at, data }]);
+    sent += data.length;
+  }
+  return sent;
+}
+
+sshTest("refuses a server that is not known, or that shows another key", async () => {
+  const other = `[127.0.0.1]:${server!.port} ssh-ed25519 ${
+    new Uint8Array([0, 0, 0, 11, ...bytesOf("ssh-ed25519"), 0, 0, 0, 1, 7]).toBase64()
+  }\n`;
+  const faults: [string, string][] = [
+    ["", "its key is not in known_hosts"],
+    [other, "it shows another key than the one in known_hosts"],
+    [`@revoked ${server!.knownHosts}`, "must not be trusted"],
+  ];
+  for (const [knownHosts, reason] of faults) {
+    const target = targetOf(server!, { knownHosts: () => knownHosts });
+    const error = await assertRejects(() => SftpClient.connect(target), FilesyncError, reason);
+    assertEquals([error.code, error.permanent], ["unauthorized", true]);
+  }
+  // A key that is known to be another one is not accepted by anybody who trusts new ones.
+  const bold = (knownHosts: string) => ({ knownHosts: () => knownHosts, acceptNew: true });
+  await assertRejects(() => SftpClient.connect(targetOf(server!, bold(other))), FilesyncError, "another key");
+  let remembered = "";
+  const target = targetOf(server!, { ...bold(""), remember: (line) => void (remembered += line) });
+  (await SftpClient.connect(target)).close();
+  assertEquals(remembered.trim().split(" "), server!.knownHosts.split(" ").slice(0, 3));
+  (await SftpClient.connect(targetOf(server!, { knownHosts: () => remembered }))).close();
+});
+
+sshTest("says who is not let in, and where nobody answers", async () => {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const text = privateKey.export({ type: "pkcs1", format: "pem" }) as string;
+  const stranger = targetOf(server!, { credentials: () => [{ kind: "key", name: "k", text }] });
+  const refused = await assertRejects(
+    () => SftpClient.connect(stranger),
+    FilesyncError,
+    "accepts none of our keys",
+  );
+  assertEquals([refused.code, refused.permanent], ["unauthorized", true]);
+  const keyless = targetOf(server!, { credentials: () => [] });
+  await assertRejects(() => SftpClient.connect(keyless), FilesyncError, "there is no key to show it");
+  const nowhere = await assertRejects(
+    () => SftpClient.connect(targetOf(server!, { port: 1, knownHosts: () => "" })),
+    FilesyncError,
+  );
+  assertEquals([nowhere.code, nowhere.permanent], ["unreachable", false]);
+});
+
+sshTest("goes by the other keys when the agent is gone", async () => {
+  const { credentials } = targetOf(server!);
+  const target = targetOf(server!, {
+    credentials: () => [{ kind: "agent", socket: "/nowhere/agent" }, ...credentials()],
+  });
+  (await SftpClient.connect(target)).close();
+});
+
+sshTest(
+  "writes nothing there before there is something to write, and leaves only its directory",
+  async () => {
     await using subject = await openSubject();
-    assertEquals((await subject.receiver.open()).hasContents, false);
+    const { receiver, directory } = subject;
+    await receiver.refresh();
+    await receiver.check([{ digest: sha256(bytesOf("x")), size: 1 }]);
+    assertEquals([...Deno.readDirSync(directory)], []);
+    await receiver.apply(batch([put("a", bytesOf("x"))], bytesOf("x")));
+    assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name).sort(), [".filesync", "a"]);
+    assertEquals([...Deno.readDirSync(`${directory}/.filesync/tmp`)], []);
+    assertEquals(Deno.statSync(`${directory}/.filesync`).mode! & 0o777, 0o700);
   },
+);
+
+sshTest("refuses a directory that is missing, that is served, or whose state is a link", async () => {
+  using temp = new TempDirectory();
+  const [served, linked] = ["served", "linked"].map((name) => temp.directory(name));
+  Deno.mkdirSync(`${served}/.filesync`);
+  Deno.writeTextFileSync(`${served}/.filesync/index.db`, "");
+  Deno.symlinkSync("/", `${linked}/.filesync`);
+  const faults: [string, ErrorCode, string][] = [
+    [`${temp.path}/none`, "not-found", "it does not exist"],
+    [served, "conflict", "filesync serves it"],
+    [linked, "conflict", "is no directory"],
+  ];
+  for (const [path, code, reason] of faults) {
+    await using receiver = new SftpReceiver({
+      clock: systemClock,
+      target: targetOf(server!),
+      path,
+      state: `${temp.path}/state`,
+    });
+    const error = await assertRejects(() => receiver.open(), FilesyncError, reason);
+    assertEquals([error.code, error.permanent], [code, true]);
+  }
+});
+
+sshTest("reads what was there before only when somebody has a content of its size", async () => {
+  await using subject = await openSubject();
+  const { receiver, directory } = subject;
+  const [same, other] = [1, 2].map((seed) => new Uint8Array(600_000).map((_, i) => (i * seed) >> 8));
+  for (const [name, content] of [["same", same], ["other", other]] as const) {
+    Deno.writeFileSync(`${directory}/${name}`, content);
+  }
+  Deno.writeFileSync(`${directory}/alike`, other.slice(1));
+  await receiver.refresh();
+  const digestAt = async (path: string) => {
+    const entry = await receiver.entry(parsePath(path));
+    return entry?.kind === "file" ? entry.digest : undefined;
+  };
+  assertNotEquals(await digestAt("same"), sha256(same));
+  // Nothing has that size: nothing is read.
+  assertEquals(await receiver.check([{ digest: sha256(bytesOf("x")), size: 1 }]), ["whole"]);
+  assertNotEquals(await digestAt("same"), sha256(same));
+  assertEquals(await receiver.check([{ digest: sha256(same), size: same.length }]), ["nothing"]);
+  assertEquals([await digestAt("same"), await digestAt("other")], [sha256(same), sha256(other)]);
+  assertNotEquals(await digestAt("alike"), sha256(other.slice(1)));
+  const { results, before, after } = await receiver.apply(batch([put("same", same)]));
+  assertEquals([results, after - before], [[{ done: true }], 1]);
+});
+
+sshTest("copies by way of this machine where the server cannot, and verifies what it copied", async () => {
+  await using subject = await openSubject();
+  const { receiver, directory } = subject;
+  const tree = await (receiver as SftpReceiver).connect();
+  const content = new Uint8Array(5_000_000).map((_, i) => i >> 7);
+  await bring(receiver, content);
+  assertEquals((await receiver.apply(batch([put("a", content)]))).results, [{ done: true }]);
+  for (const copyData of [true, false]) {
+    tree.client.abilities.copyData = copyData;
+    const path = `copy ${copyData}`;
+    assertEquals((await receiver.apply(batch([put(path, content)]))).results, [{ done: true }]);
+    assertEquals(sha256(Deno.readFileSync(`${directory}/${path}`)), sha256(content));
+  }
+  // Of the same size and time, so that only reading tells.
+  for (const path of ["a", "copy true", "copy false"]) {
+    const { mtime } = Deno.statSync(`${directory}/${path}`);
+    const file = Deno.openSync(`${directory}/${path}`, { write: true });
+    file.writeSync(new Uint8Array([255]));
+    file.close();
+    Deno.utimeSync(`${directory}/${path}`, mtime!, mtime!);
+  }
+  for (const copyData of [true, false]) {
+    tree.client.abilities.copyData = copyData;
+    const { results: [result] } = await receiver.apply(batch([put("new", content)]));
+    assertEquals(result.done === false && result.problem.code, "content-missing");
+    assertEquals(existsSync(`${directory}/new`), false);
+  }
+  assertEquals([...Deno.readDirSync(`${directory}/.filesync/tmp`)], []);
+});
+
+sshTest("does without the extensions of OpenSSH", async () => {
+  await using subject = await openSubject();
+  const { receiver, directory } = subject;
+  const { client } = await (receiver as SftpReceiver).connect();
+  for (const ability of ["posixRename", "fsync", "lsetstat", "copyData", "statvfs"] as const) {
+    client.abilities[ability] = false;
+  }
+  const [one, two] = ["one", "two"].map(bytesOf);
+  const link: Action = { type: "symlink", path: parsePath("l"), target: "a", mtime: TIME };
+  const directoryAction: Action = { type: "directory", path: parsePath("d"), mtime: TIME, mode: 0o750 };
+  const move: Action = { type: "move", from: parsePath("b"), path: parsePath("a") };
+  for (
+    const [actions, ...contents] of [
+      [[put("a", one), put("b", two), link, directoryAction], one, two],
+      [[put("a", two), move, { ...link, target: "b" }]],
+    ] as [Action[], ...Uint8Array<ArrayBuffer>[]][]
+  ) {
+    const { results } = await receiver.apply(batch(actions, ...contents));
+    assertEquals(results, actions.map(() => ({ done: true as const })));
+  }
+  assertEquals(Deno.readTextFileSync(`${directory}/a`), "two");
+  assertEquals(Deno.readLinkSync(`${directory}/l`), "b");
+  assertEquals(Deno.statSync(`${directory}/d`).mode! & 0o777, 0o750);
+  // What the server could not set is no change that is found again and again.
+  const { sequence } = await receiver.open();
+  assertEquals((await receiver.refresh()).sequence, sequence);
+});
+
+sshTest("goes on with a big file after the connection broke, and sends no byte twice", async () => {
+  const own = await startSshd();
+  try {
+    await using subject = await openSubject({ target: targetOf(own) });
+    const { receiver, directory } = subject;
+    const content = randomBytes(1, 3_000_000);
+    const first = await bring(receiver, content, 20);
+    await own.stop();
+    const error = await assertRejects(() => bring(receiver, content), FilesyncError);
+    assertEquals([error.code, error.permanent], ["unreachable", false]);
+    await own.start();
+    await receiver.open();
+    const second = await bring(receiver, content);
+    assertEquals(first + second, content.length);
+    const { results } = await receiver.apply(batch([put("big", content)]));
+    assertEquals(results, [{ done: true }]);
+    assertEquals(sha256(Deno.readFileSync(`${directory}/big`)), sha256(content));
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
+
+sshTest("fills chunks that are alike from one, and takes runs in any order", async () => {
+  await using subject = await openSubject();
+  const { receiver, directory } = subject;
+  const part = randomBytes(2, 400_000);
+  const content = new Uint8Array([
+    ...part,
+    ...new Uint8Array(300_000),
+    ...part,
+    ...new Uint8Array(100_000),
+    7,
+  ]);
+  const { digest, size, packedManifest } = describeBytes(content, DEFAULT_CHUNKING);
+  const manifest = unpackManifest(packedManifest);
+  const starts = manifest.reduce((all, { length }) => [...all, all.at(-1)! + length], [0]);
+  for (const order of ["forwards", "backwards"]) {
+    const [need] = await receiver.check([{ digest, size, manifest }]) as number[][];
+    assertLess(need.length, manifest.length);
+    for (const at of order === "forwards" ? need : need.toReversed()) {
+      await receiver.stageRuns([{
+        content: digest,
+        first: at,
+        data: content.slice(starts[at], starts[at + 1]),
+      }]);
+    }
+    const { results } = await receiver.apply(batch([put(order, content)]));
+    assertEquals(results, [{ done: true }]);
+    assertEquals(sha256(Deno.readFileSync(`${directory}/${order}`)), digest);
+    await receiver.apply(batch([{ type: "remove", path: parsePath(order) }]));
+  }
 });
