@@ -34,6 +34,8 @@ export class BuildError extends Error {
  */
 export async function bundle(entry: string, directory: string): Promise<string> {
   const flags = ["--quiet", "--platform", "deno", "--code-splitting", "--outdir", directory];
+  // What ssh2 has compiled where it can, and does without elsewhere.
+  flags.push("--external=*.node");
   await deno(["bundle", ...flags, resolve(ROOT, entry)]);
   return join(directory, bundleName(entry));
 }
@@ -62,6 +64,11 @@ export function pointToBundles(bundles: readonly string[], workers: readonly str
   );
   if (left.size === 0) return pointed;
   throw new BuildError(`Cannot bundle the program: it does not start ${[...left].join(", ")}`);
+}
+
+/** Gives code of CommonJS modules the variable that it looks for, and that modules of a bundle do not have. */
+export function withDirname(code: string): string {
+  return /\b__dirname\b/.test(code) ? `const __dirname = import.meta.dirname;\n${code}` : code;
 }
 
 /**
@@ -138,7 +145,7 @@ export async function build({ target, directory, base }: BuildOptions): Promise<
     for (const worker of WORKERS) workers.push(await bundle(worker, scratch));
     const bundles = [...Deno.readDirSync(scratch)].map(({ name }) => join(scratch, name));
     const code = pointToBundles(bundles.map((file) => Deno.readTextFileSync(file)), WORKERS);
-    bundles.forEach((file, i) => Deno.writeTextFileSync(file, code[i]));
+    bundles.forEach((file, i) => Deno.writeTextFileSync(file, withDirname(code[i])));
     Deno.mkdirSync(directory, { recursive: true });
     const isWindows = (target ?? Deno.build.target).includes("windows");
     const output = join(directory, isWindows ? "filesync.exe" : "filesync");

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { TempDirectory } from "../tests/support/temp.ts";
-import { bundle, pointToBundles } from "./build.ts";
+import { bundle, pointToBundles, withDirname } from "./build.ts";
 
 const WORKERS = ["src/a/one_worker.ts"];
 
@@ -37,4 +37,10 @@ Deno.test("bundle() keeps everything that is to be disposed of", async () => {
   );
   const { ended } = await import(await bundle(`${temp.path}/disposing.ts`, temp.directory("bundle")));
   assertEquals(ended, ["inner of outer", "outer"]);
+});
+
+Deno.test("withDirname() defines what modules of Node.js look for, where they do", () => {
+  const code = 'import a from "./a.js";\nlet at = __dirname + "/";';
+  assertEquals(withDirname(code), `const __dirname = import.meta.dirname;\n${code}`);
+  assertEquals(withDirname("let at;"), "let at;");
 });

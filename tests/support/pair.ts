@@ -20,7 +20,7 @@ import { TempDirectory } from "./temp.ts";
 import { type SameTreeOptions, snapshotTree, treeDifferences, waitForSameTree } from "./trees.ts";
 
 /** Milliseconds that being in step may take: these tests are about what happens, not how fast. */
-export const PATIENCE = 60_000;
+export const PATIENCE = 180_000;
 
 /** Everything that travels: times of directories and of links too. */
 const EVERYTHING: SameTreeOptions = { directoryMtime: true, symlinkMtime: true };
