@@ -2,7 +2,7 @@
 import { dirname, join } from "@std/path";
 import { osCode, toFilesyncError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Credential, SshTarget } from "../sftp/sftp_client.ts";
+import type { Credential, SshTarget } from "../sftp/ssh_connection.ts";
 import type { SftpReceiver } from "../sftp/sftp_receiver.ts";
 import type { Context, Flag, Invocation } from "./command.ts";
 import { absolute } from "./places.ts";

@@ -1,6 +1,6 @@
 /** What `filesync sync` was asked to do. @module */
 import type { RateAt } from "../core/pace.ts";
-import type { SshTarget } from "../sftp/sftp_client.ts";
+import type { SshTarget } from "../sftp/ssh_connection.ts";
 import type { Retention } from "../versions/retention.ts";
 import type { ConflictPolicy } from "../sync/two_way/decide.ts";
 import type { Destination, ServerTrust } from "./destination.ts";

@@ -9,7 +9,7 @@ import { FilesyncError } from "../core/errors.ts";
 import { foldPath, type TreePath } from "../core/path.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { looksAsRecorded, type RemoteAnchor } from "./remote_tree.ts";
-import type { RemoteStat } from "./sftp_client.ts";
+import type { RemoteStat } from "./protocol.ts";
 
 /**
  * Throws unless what stands where `action` is to be done is what it expects, or it is done already.

@@ -2,8 +2,8 @@
  * Big contents on their way to an SFTP server: chunks are written where they belong in a temporary file there as they
  * come, and a put only has to rename it. What arrived is remembered, over a restart too.
  *
- * The SHA-256 of the whole is taken of what is written, as long as it comes in order; else the file is read back
- * before it is believed.
+ * The SHA-256 of the whole is taken of what is handed over, as long as it comes in order: every chunk is what its
+ * digest says, so that one which is sent again is the same. Else the file is read back before it is believed.
  *
  * @module
  */
@@ -13,7 +13,8 @@ import { FilesyncError } from "../core/errors.ts";
 import { namesChunk } from "../hashing/chunk_digest.ts";
 import { Sha256 } from "../hashing/sha256.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
-import type { RemoteFile, SftpClient } from "./sftp_client.ts";
+import type { RemoteFile } from "./remote_file.ts";
+import type { SftpClient } from "./sftp_client.ts";
 
 /** Bytes of chunks that occur several times in a content, kept to go on with its digest. */
 const REPEATED_BYTES = 4 << 20;
@@ -33,8 +34,9 @@ interface Growing {
   /** The digest of all chunks before {@linkcode front}; `undefined` when they did not come in order. */
   hash: Sha256 | undefined;
   front: number;
-  file: Promise<RemoteFile>;
-  /** What is under way, and the first failure of it. */
+  /** Open while there is a connection. */
+  file: Promise<RemoteFile> | undefined;
+  /** What is under way. */
   writing: Set<Promise<void>>;
 }
 
@@ -102,7 +104,7 @@ export class GrowingUploads {
     if (this.arrived(content) === undefined) return undefined;
     const growing = this.#reach(content);
     if (growing === undefined || growing.arrived.includes(0)) return undefined;
-    const file = await growing.file;
+    const file = await this.#fileOf(content, growing);
     await Promise.all(growing.writing);
     if (await this.#digestOf(growing, file) !== content) {
       await this.drop(content);
@@ -122,7 +124,7 @@ export class GrowingUploads {
     if (!isThere) return;
     if (growing !== undefined) {
       await Promise.allSettled(growing.writing);
-      await growing.file.then((file) => file.close()).catch(() => {});
+      await growing.file?.then((file) => file.close()).catch(() => {});
     }
     await this.#client.removeFile(this.#options.tempPath(content)).catch(() => {});
   }
@@ -130,7 +132,7 @@ export class GrowingUploads {
   /** Goes on over another connection. */
   reconnect(client: SftpClient): void {
     this.#client = client;
-    this.#open.clear();
+    for (const [content, growing] of this.#open) this.#lose(content, growing);
   }
 
   async #write({ content, first, data }: ChunkRun, end: number): Promise<void> {
@@ -152,7 +154,7 @@ export class GrowingUploads {
     }
     follow(growing, first, end, data);
     const write = async () => {
-      const file = await growing.file;
+      const file = await this.#fileOf(content, growing);
       await Promise.all([
         file.write(data, starts[first]),
         ...copies.map(([bytes, at]) => file.write(bytes, at)),
@@ -165,7 +167,7 @@ export class GrowingUploads {
       await writing;
     } catch (error) {
       // Which bytes came is not known.
-      this.#open.delete(content);
+      this.#lose(content, growing);
       throw error;
     } finally {
       growing.writing.delete(writing);
@@ -173,13 +175,26 @@ export class GrowingUploads {
     const insert = index.sql(
       "INSERT INTO arrived VALUES (?, ?, ?) ON CONFLICT (content, first) DO UPDATE SET end = max(end, excluded.end)",
     );
+    const written = [[first, end], ...copies.map(([, at]) => [starts.indexOf(at), starts.indexOf(at) + 1])];
     index.transaction(() => {
-      insert.run(digestToBytes(content), first, end);
-      for (const [, at] of copies) {
-        const position = starts.indexOf(at);
-        insert.run(digestToBytes(content), position, position + 1);
+      for (const [first, end] of written) {
+        insert.run(digestToBytes(content), first, end);
+        growing.arrived.fill(1, first, end);
       }
     });
+  }
+
+  /** Only what is recorded is there for sure, and the file must be opened again. */
+  #lose(content: Digest, growing: Growing): void {
+    growing.file = undefined;
+    growing.arrived = this.#recorded(content) ?? new Uint8Array(growing.manifest.length);
+  }
+
+  #fileOf(content: Digest, growing: Growing): Promise<RemoteFile> {
+    if (growing.file !== undefined) return growing.file;
+    const file = this.#openFile(content, this.#recorded(content) !== undefined);
+    file.catch(() => this.#lose(content, growing));
+    return growing.file = file;
   }
 
   async #digestOf(growing: Growing, file: RemoteFile): Promise<Digest> {
@@ -226,10 +241,9 @@ export class GrowingUploads {
       arrived: recorded ?? new Uint8Array(manifest.length),
       hash: recorded === undefined ? new Sha256() : undefined,
       front: 0,
-      file: this.#openFile(content, recorded !== undefined),
+      file: undefined,
       writing: new Set(),
     };
-    growing.file.catch(() => this.#open.delete(content));
     this.#open.set(content, growing);
     return growing;
   }

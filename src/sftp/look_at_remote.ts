@@ -15,7 +15,8 @@ import { childFault, childOf, ROOT, STATE_DIRECTORY, type TreePath } from "../co
 import { type Problem, problemOf } from "../core/problem.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { lookOf, looksAsRecorded, RemoteAnchor, remotePath, type RemoteTree } from "./remote_tree.ts";
-import type { RemoteStat, SftpClient } from "./sftp_client.ts";
+import type { RemoteStat } from "./protocol.ts";
+import type { SftpClient } from "./sftp_client.ts";
 import { digestOfFile } from "./remote_contents.ts";
 
 /** Directories listed at a time. */

@@ -2,7 +2,9 @@
 import { FilesyncError } from "../core/errors.ts";
 import type { Digest } from "../core/digest.ts";
 import { Sha256 } from "../hashing/sha256.ts";
-import type { RemoteChange, RemoteFile, RemoteStat, SftpClient } from "./sftp_client.ts";
+import type { RemoteChange, RemoteStat } from "./protocol.ts";
+import type { RemoteFile } from "./remote_file.ts";
+import type { SftpClient } from "./sftp_client.ts";
 
 /** A content that lies in a temporary file, whole, synced, with its mode and time. */
 export interface UploadedContent {

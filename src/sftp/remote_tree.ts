@@ -9,7 +9,8 @@
 import { FilesyncError } from "../core/errors.ts";
 import { childOf, foldPath, nameOf, parentOf, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import type { Look, SeenEntry } from "../index/tree_index.ts";
-import type { RemoteChange, RemoteStat, SftpClient } from "./sftp_client.ts";
+import type { RemoteChange, RemoteStat } from "./protocol.ts";
+import type { SftpClient } from "./sftp_client.ts";
 
 /** Where a tree is. */
 export interface RemoteTree {

@@ -15,7 +15,7 @@ import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
-import { parentOf, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import { parentOf, ROOT, type TreePath } from "../core/path.ts";
 import type { Problem } from "../core/problem.ts";
 import { lockState } from "../database/lock.ts";
 import { openDatabase } from "../database/open.ts";
@@ -38,18 +38,14 @@ import type {
   RefreshedInfo,
   SignatureRequest,
 } from "../transport/receiver.ts";
-import { discardUploads, prepareUploads, type RemoteTarget, RemoteWork, syncNames } from "./apply_remote.ts";
+import { RemoteWork, syncNames } from "./apply_remote.ts";
 import { GrowingUploads } from "./growing_uploads.ts";
 import { lookAtRemote, Unread, UNREAD_MIGRATION } from "./look_at_remote.ts";
-import {
-  findFolding,
-  looksAsRecorded,
-  RemoteAnchor,
-  remotePath,
-  type RemoteTree,
-  tempDirectory,
-} from "./remote_tree.ts";
-import { SftpClient, type SshTarget } from "./sftp_client.ts";
+import { discardUploads, prepareUploads, type RemoteTarget } from "./prepare_uploads.ts";
+import { beginState, hasState } from "./remote_state.ts";
+import { looksAsRecorded, RemoteAnchor, type RemoteTree, tempDirectory } from "./remote_tree.ts";
+import { SftpClient } from "./sftp_client.ts";
+import type { SshTarget } from "./ssh_connection.ts";
 
 /** Settings of {@linkcode SftpReceiver}. */
 export interface SftpReceiverOptions {
@@ -70,8 +66,6 @@ const MAX_BATCH_BYTES = 8 << 20;
 const MAX_BATCH_ITEMS = 2_000;
 /** Answers to batches are remembered this many milliseconds: a week. */
 const ANSWERS_KEPT_MS = 7 * 24 * 3600 * 1000;
-/** What lies among the files in the making for so long is nobody's any more, milliseconds: a week. */
-const TEMP_KEPT_MS = 7 * 24 * 3600 * 1000;
 /** How long {@linkcode SftpReceiver.open} waits for the first look, milliseconds. */
 const READY_SOON_MS = 1_000;
 
@@ -505,59 +499,24 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
     return session.begun ??= this.#begin(session.tree);
   }
 
-  /** Makes the directory for files in the making, and clears it of what earlier runs left. */
   async #begin(tree: RemoteTree): Promise<void> {
-    const { client, root } = tree;
-    for (const directory of [stateDirectory(root), tempDirectory({ root })]) {
-      if (await client.lstat(directory) === undefined) await client.makeDirectory(directory, 0o700);
-    }
-    tree.foldsNames = await findFolding(client, root);
-    await this.#clean(client, root);
+    const names = this.#growing!.contents.map((content) => this.#tempName(content));
+    await beginState(tree, {
+      isOurs: (name) => name.startsWith(this.#tempName("")),
+      keeps: new Set(names),
+      // What is under way belongs to somebody.
+      clean: this.#working.size === 0,
+      now: this.#options.clock.now(),
+    });
+  }
+
+  #tempName(name: string): string {
+    return `${this.#index.id}-${name}`;
   }
 
   #tempPath(root: string, name: string): string {
-    return `${tempDirectory({ root })}/${this.#index.id}-${name}`;
+    return `${tempDirectory({ root })}/${this.#tempName(name)}`;
   }
-
-  /** Removes what earlier runs left half-written. */
-  async #clean(client: SftpClient, root: string): Promise<void> {
-    if (this.#working.size > 0) return;
-    const arrived = this.#index.sql("SELECT DISTINCT lower(hex(content)) AS name FROM arrived").all() as {
-      name: string;
-    }[];
-    const growing = new Set(arrived.map(({ name }) => `${this.#index.id}-${name}`));
-    const before = this.#options.clock.now() - TEMP_KEPT_MS;
-    const listed = await client.list(tempDirectory({ root }));
-    await Promise.all(listed.map(async ({ name, stat }) => {
-      const isOurs = name.startsWith(`${this.#index.id}-`);
-      const isLeft = isOurs ? !growing.has(name) : stat.mtime * 1_000 < before;
-      if (isLeft && stat.kind !== "directory") {
-        await client.removeFile(`${tempDirectory({ root })}/${name}`).catch(() => {});
-      }
-    }));
-  }
-}
-
-function stateDirectory(root: string): string {
-  return remotePath({ root }, STATE_DIRECTORY as TreePath);
-}
-
-/** Whether there is a directory of ours; refuses a link in its place, and a directory that is served. */
-async function hasState(client: SftpClient, root: string, operation: string): Promise<boolean> {
-  const state = stateDirectory(root);
-  const refuse = (reason: string, hint: string) =>
-    new FilesyncError({ code: "conflict", operation, reason, hint, permanent: true });
-  const stats = await Promise.all([state, tempDirectory({ root })].map((path) => client.lstat(path)));
-  if (stats.some((stat) => stat !== undefined && stat.kind !== "directory")) {
-    throw refuse(`"${state}" or its "tmp" is no directory`, "Find out who made it, and remove it");
-  }
-  if (stats[0] !== undefined && await client.lstat(`${state}/index.db`) !== undefined) {
-    throw refuse(
-      "filesync serves it, or has it for a backup",
-      "Push to that server by its own address, which is quicker, or name another directory",
-    );
-  }
-  return stats[1] !== undefined;
 }
 
 function indexing({ target }: SftpReceiverOptions, seen: number): FilesyncError {

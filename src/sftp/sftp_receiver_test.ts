@@ -14,7 +14,8 @@ import { parsePath } from "../core/path.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import type { Batch, Receiver } from "../transport/receiver.ts";
 import { receiverContract, type ReceiverSubject } from "../transport/receiver_contract.ts";
-import { SftpClient, type SshTarget } from "./sftp_client.ts";
+import { SftpClient } from "./sftp_client.ts";
+import type { SshTarget } from "./ssh_connection.ts";
 import { SftpReceiver, type SftpReceiverOptions } from "./sftp_receiver.ts";
 
 const name = hasSshd() ? "SftpReceiver" : `SftpReceiver (${NEEDS_SSHD})`;
