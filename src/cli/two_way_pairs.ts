@@ -1,5 +1,4 @@
 /** The two-way syncs that this user has made. @module */
-import { existsSync } from "@std/fs";
 import { join } from "@std/path";
 import { FilesyncError, osCode } from "../core/errors.ts";
 import { TWO_WAY_FILE, TwoWayState } from "../sync/two_way/two_way_state.ts";
@@ -12,8 +11,8 @@ export interface Pair {
 
 /** All pairs with a state below `home`; one that is damaged must not hide the others. */
 export function twoWayPairs(home: string): Pair[] {
-  return subdirectories(home).flatMap((directory) => {
-    if (!existsSync(join(directory, TWO_WAY_FILE))) return [];
+  return entriesOf(home).flatMap((directory) => {
+    if (!hasState(directory)) return [];
     try {
       using state = TwoWayState.look(directory);
       const pair = state.pair;
@@ -25,7 +24,16 @@ export function twoWayPairs(home: string): Pair[] {
   });
 }
 
-function subdirectories(home: string): string[] {
+/** Catalogs lie beside the directories of states. */
+function hasState(path: string): boolean {
+  try {
+    return Deno.statSync(join(path, TWO_WAY_FILE)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function entriesOf(home: string): string[] {
   try {
     return [...Deno.readDirSync(home)].map(({ name }) => join(home, name)).sort();
   } catch (error) {

@@ -93,3 +93,10 @@ Deno.test("versions tells times as the clock on the wall did, in summer and in w
     else Deno.env.set("TZ", zone);
   }
 });
+
+Deno.test("versions and restore find a backup whatever else lies beside the states, such as a catalog", async () => {
+  using test = await twoVersions();
+  assertEquals((await test.home.run("scan", test.source)).code, EXIT.done);
+  assertEquals((await test.home.run("versions", test.source)).code, EXIT.done);
+  assertEquals((await test.home.run("restore", test.source, "--version", "previous")).code, EXIT.done);
+});
