@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { digestFile, type FileDigest } from "../chunking/describe.ts";
 import type { DescribePool } from "../chunking/describe_pool.ts";
 import type { Entry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
@@ -52,6 +53,9 @@ export interface ReadEntry {
 const GROUP = 256;
 const GROUP_BYTES = 256 << 20;
 
+/** A tree of one group and no more bytes is read in this thread: workers would take longer to start. */
+const FEW_BYTES = 4 << 20;
+
 /**
  * Yields all that is in `root` and not ignored. A directory that cannot be listed is a problem and
  * has nothing in it.
@@ -68,6 +72,8 @@ export async function* readTree(root: TreeRoot, options: ReadTreeOptions): Async
     doneBytes: 0,
     totalBytes: files.reduce((sum, { stat }) => sum + stat.size, 0),
   };
+  const isSmall = files.length <= GROUP && progress.totalBytes <= FEW_BYTES;
+  const digestMany = isSmall ? digestHere : (nativePaths: string[]) => pool.digestMany(nativePaths);
   for (const group of groupsOf(met)) {
     signal?.throwIfAborted();
     onProgress?.({ ...progress });
@@ -82,7 +88,7 @@ export async function* readTree(root: TreeRoot, options: ReadTreeOptions): Async
         onProblem(problemOf(toFilesyncError(`read "${path}"`, error), path));
       }
     }
-    const found = await pool.digestMany([...open.values()].map(({ nativePath }) => nativePath));
+    const found = await digestMany([...open.values()].map(({ nativePath }) => nativePath));
     const contents = new Map([...open.keys()].map((path, i) => [path, found[i]]));
     for (const { path, stat } of group) {
       const { mtime, mode } = stat;
@@ -103,6 +109,16 @@ export async function* readTree(root: TreeRoot, options: ReadTreeOptions): Async
     }
   }
   onProgress?.(progress);
+}
+
+function digestHere(nativePaths: string[]): (FileDigest | FilesyncError)[] {
+  return nativePaths.map((nativePath) => {
+    try {
+      return digestFile(nativePath);
+    } catch (error) {
+      return toFilesyncError(`read "${nativePath}"`, error);
+    }
+  });
 }
 
 /** Everything in the tree, in the order of paths. */
