@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 
 /** Runs a program that has a context of its own, in a pipe. */
 function start(body: string): Deno.ChildProcess {
@@ -34,6 +34,33 @@ Deno.test("systemContext() knows that a pipe is no terminal", async () => {
   assertEquals(stderr.length, 400_000);
   // Disposed of, the signal handlers do not keep the program alive.
   assertEquals(code, 0);
+});
+
+/** Whether util-linux's `script`, which gives a program a terminal, is there. */
+const hasScript = await new Deno.Command("script", { args: ["--version"], stdout: "null", stderr: "null" })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "systemContext() wants colours at a terminal only, and none with NO_COLOR or a dumb one",
+  ignore: Deno.build.os !== "linux" || !hasScript,
+  async fn() {
+    async function isColoured(env: Record<string, string>, redirection = ""): Promise<boolean> {
+      const main = new URL("../../main.ts", import.meta.url).pathname;
+      const { stdout } = await new Deno.Command("script", {
+        args: ["-qec", `'${Deno.execPath()}' run -A '${main}' --help ${redirection}`, "/dev/null"],
+        env: { TERM: "xterm", NO_COLOR: "", ...env },
+        stdin: "null",
+      }).output();
+      const text = new TextDecoder().decode(stdout);
+      assert(text.includes("Usage:"), text);
+      return text.includes("\x1b[");
+    }
+    assert(await isColoured({}));
+    assert(!await isColoured({ NO_COLOR: "1" }));
+    assert(!await isColoured({ TERM: "dumb" }));
+    // Whatever goes to a pipe, and whatever stands beside it.
+    assert(!await isColoured({}, "| cat"));
+  },
 });
 
 Deno.test("systemContext() drops what nobody reads any more", async () => {

@@ -44,10 +44,14 @@ export async function buildHere(directory: string): Promise<string | undefined> 
   }
 }
 
-async function answers(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(ANSWER_WITHIN) })).ok;
-  } catch {
-    return false;
-  }
+const asked = new Map<string, Promise<boolean>>();
+
+function answers(url: string): Promise<boolean> {
+  const answer = asked.get(url) ??
+    fetch(url, { method: "HEAD", signal: AbortSignal.timeout(ANSWER_WITHIN) }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  asked.set(url, answer);
+  return answer;
 }
