@@ -5,6 +5,8 @@
  * @module
  */
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { existsSync } from "@std/fs";
+import { writeBigFile } from "./support/bytes.ts";
 import { buildHere } from "./support/executable.ts";
 import { sayNotTested } from "./support/not_tested.ts";
 import { IsolatedSystemd } from "./support/isolated_systemd.ts";
@@ -27,6 +29,19 @@ async function whyNotIsolated(): Promise<string | undefined> {
     await using _systemd = await IsolatedSystemd.start();
   } catch (error) {
     return (error as Error).message;
+  }
+}
+
+/** An address of this machine that nobody uses; of a range that the system does not give away by itself. */
+function freeAddress(): string {
+  for (;;) {
+    const address = { hostname: "127.0.0.1", port: 20_000 + Math.floor(Math.random() * 10_000) };
+    try {
+      Deno.listen(address).close();
+      return `${address.hostname}:${address.port}`;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
   }
 }
 
@@ -107,7 +122,7 @@ Deno.test({
     const { systemd } = scene;
     const serve = "filesync-serve-copy";
     const watch = "filesync-watch-odd";
-    const address = "127.0.0.1:47433";
+    const address = freeAddress();
 
     await t.step("installed and started, they are in step", async () => {
       await scene.service(`install serve /scratch/copy --listen ${address} --json`);
@@ -162,13 +177,27 @@ Deno.test({
       assertEquals((await scene.show(serve)).MainPID, MainPID);
     });
 
-    await t.step("stopped, they finish what is in hand", async () => {
+    await t.step("stopped in the middle of a file, they end soon, and go on there", async () => {
+      await scene.service(
+        `install --name watch-odd watch ${QUOTED} --to http://${address} --json --limit 1M`,
+      );
+      writeBigFile(`${scene.tree}/big`, 24 << 20, 1);
+      const isSending = () =>
+        scene.output(watch).some(({ type, totalBytes, doneItems, totalItems }) =>
+          type === "progress" && Number(totalBytes) >= 24 << 20 && Number(doneItems) < Number(totalItems)
+        );
+      await until("it is under way", isSending);
       for (const name of [watch, serve]) {
         await scene.service(`stop ${name}`);
         const { ActiveState, Result, ExecMainStatus } = await scene.show(name);
-        assertEquals([ActiveState, Result, ExecMainStatus], ["inactive", "success", "130"]);
+        assertEquals([name, ActiveState, Result, ExecMainStatus], [name, "inactive", "success", "130"]);
       }
       assertEquals(scene.output(watch).at(-1)?.type, "totals");
+      assertEquals(existsSync(`${scene.copy}/big`), false);
+      await scene.service(`install --name watch-odd watch ${QUOTED} --to http://${address} --json`);
+      for (const name of [serve, watch]) await scene.service(`start ${name}`);
+      await waitForSameTree(scene.tree, scene.copy, 60_000);
+      for (const name of [watch, serve]) await scene.service(`stop ${name}`);
     });
 
     await t.step("a line that is wrong is not tried again", async () => {
@@ -209,7 +238,8 @@ Deno.test({
     await using scene = await Scene.start();
     const { systemd } = scene;
     const name = "filesync-serve-copy";
-    const line = "serve /scratch/copy --listen 127.0.0.1:47434 --json";
+    const address = freeAddress();
+    const line = `serve /scratch/copy --listen ${address} --json`;
     const unit = `/scratch/home/.config/systemd/user/${name}.service`;
     Deno.chownSync(scene.copy, 65534, 65534);
     await systemd.succeed(
@@ -221,7 +251,7 @@ Deno.test({
     await systemd.succeed(`systemctl --user start ${name}`);
     const { MainPID } = await scene.show(name);
     await systemd.succeed(
-      `/scratch/filesync watch ${QUOTED} --to http://127.0.0.1:47434 --once --quiet`,
+      `/scratch/filesync watch ${QUOTED} --to http://${address} --once --quiet`,
     );
     await waitForSameTree(scene.tree, scene.copy, 10_000);
     const status = await systemd.succeed(`cat /proc/${MainPID}/status`);
@@ -244,13 +274,14 @@ Deno.test({
     await using scene = await Scene.start();
     const { systemd } = scene;
     const unit = "/scratch/home/.config/systemd/user/filesync@.service";
+    const address = freeAddress();
     await systemd.succeed(`/scratch/filesync service print --scope system --template 2>/dev/null > ${unit}`);
     await systemd.succeed(`mv /scratch/copy "/scratch/c'o py"`);
-    await systemd.succeed(`systemctl --user set-environment FILESYNC_LISTEN=127.0.0.1:47435`);
+    await systemd.succeed(`systemctl --user set-environment FILESYNC_LISTEN=${address}`);
     await systemd.succeed(`systemctl --user daemon-reload`);
     await systemd.succeed(`systemctl --user start "filesync@$(systemd-escape -p "/scratch/c'o py").service"`);
     await systemd.succeed(
-      `/scratch/filesync watch ${QUOTED} --to http://127.0.0.1:47435 --once --quiet`,
+      `/scratch/filesync watch ${QUOTED} --to http://${address} --once --quiet`,
     );
     await waitForSameTree(scene.tree, `${systemd.scratch}/c'o py`, 10_000);
   },

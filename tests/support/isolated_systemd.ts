@@ -71,12 +71,16 @@ export class IsolatedSystemd implements AsyncDisposable {
   async succeed(line: string): Promise<string> {
     const { code, out } = await this.sh(line);
     if (code === 0) return out;
-    throw new Error(`${line}\nended with ${code}:\n${out}\n${this.log}`);
+    throw new Error(`${line}\nended with ${code}:\n${out}\n${this.#logs}`);
   }
 
-  /** What systemd itself logged. */
-  get log(): string {
-    return Deno.readTextFileSync(`${this.scratch}/systemd.log`);
+  /** The end of every file in the scratch directory that is called so, such as systemd's own. */
+  get #logs(): string {
+    const names = [...Deno.readDirSync(this.scratch)].map(({ name }) => name).filter((name) =>
+      name.endsWith(".log")
+    );
+    return names.map((name) => `${name}:\n${Deno.readTextFileSync(`${this.scratch}/${name}`).slice(-2000)}`)
+      .join("\n");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
