@@ -39,6 +39,11 @@ function choicesOf({ arguments: [first] }: Command): readonly string[] {
   return first?.choices ?? [];
 }
 
+/** Pairs of a command and one whose line may stand behind it: `service watch`. */
+function nestedPairs(commands: readonly Command[]): string[] {
+  return commands.flatMap(({ name, nested = [] }) => nested.map((inner) => `${name} ${inner}`));
+}
+
 /** All spellings of a flag: `--ignore`, `-i`, `--no-verify`. */
 function spellings({ name, short, negatable }: Flag): string[] {
   return [`--${name}`, ...(short ? [`-${short}`] : []), ...(negatable ? [`--no-${name}`] : [])];
@@ -56,9 +61,10 @@ function bash(commands: readonly Command[]): string {
 # ~/.local/share/bash-completion/completions/filesync
 _filesync() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
-  local command= word flags= taking= choices=
+  local command= word flags= taking= choices= nested=${quote(`|${nestedPairs(commands).join("|")}|`)}
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in -*) ;; *) command=$word; break ;; esac
+    case $word in -*) continue ;; esac
+    [[ -z $command || $nested == *"|$command $word|"* ]] && command=$word
   done
   case $command in
 ${cases.join("\n")}
@@ -108,7 +114,12 @@ ${names.join("\n")}
     _describe command commands
     return
   fi
-  local command=$words[at]
+  local command=$words[at] next
+  for (( next = at + 1; next < CURRENT; next++ )); do
+    [[ ${quote(`|${nestedPairs(commands).join("|")}|`)} == *"|$command $words[next]|"* ]] || continue
+    at=$next command=$words[next]
+    break
+  done
   shift $(( at - 1 )) words
   (( CURRENT -= at - 1 ))
   case $command in
@@ -158,6 +169,11 @@ Register-ArgumentCompleter -Native -CommandName filesync -ScriptBlock {
   $before = @($commandAst.CommandElements | Select-Object -Skip 1 |
     Where-Object { $_.Extent.EndOffset -lt $cursorPosition } | ForEach-Object { $_.ToString() })
   $command = $before | Where-Object { -not $_.StartsWith('-') } | Select-Object -First 1
+  foreach ($word in $before) {
+    if (@(${
+    nestedPairs(commands).map(powershellQuote).join(", ")
+  }) -ccontains "$command $word") { $command = $word; break }
+  }
   $isFirst = $before.Count -gt 0 -and $before[-1] -eq $command
   $items = @(switch ("$command") {
 ${cases.join("\n")}

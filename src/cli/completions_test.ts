@@ -35,12 +35,21 @@ async function hasShell(shell: string): Promise<boolean> {
   }
 }
 
+/** A command whose first argument is one of a few. */
+const serviceCommand: Command = {
+  ...statusCommand,
+  name: "service",
+  arguments: [{ name: "action", choices: ["install", "uninstall"], description: "What" }],
+  nested: ["watch"],
+};
+const withChoices = [...commands, serviceCommand];
+
 Deno.test({
   name: "completionScript() completes in a real bash",
   ignore: !await hasShell("bash"),
   async fn() {
     async function complete(...words: string[]): Promise<string[]> {
-      const script = `${completionScript("bash", commands)}
+      const script = `${completionScript("bash", withChoices)}
 COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length - 1}
 _filesync; printf '%s\\n' "\${COMPREPLY[@]}"`;
       const { stdout, stderr, success } = await new Deno.Command("bash", {
@@ -52,7 +61,10 @@ _filesync; printf '%s\\n' "\${COMPREPLY[@]}"`;
       return decoder.decode(stdout).trim().split("\n");
     }
     assertEquals(await complete("filesync", "w"), ["watch"]);
-    assertEquals(await complete("filesync", ""), ["watch", "status"]);
+    assertEquals(await complete("filesync", ""), ["watch", "status", "service"]);
+    assertEquals(await complete("filesync", "service", "un"), ["uninstall"]);
+    assertEquals(await complete("filesync", "service", "install", "watch", "--lim"), ["--limit"]);
+    assertEquals(await complete("filesync", "watch", "service", "--lim"), ["--limit"]);
     assertEquals(await complete("filesync", "--json", "st"), ["status"]);
     assertEquals(await complete("filesync", "watch", "--ver"), ["--verify", "--version", "--verbose"]);
     assertEquals(await complete("filesync", "watch", "--no"), ["--no-verify"]);
@@ -60,14 +72,6 @@ _filesync; printf '%s\\n' "\${COMPREPLY[@]}"`;
     assertEquals(await complete("filesync", "watch", "--to", "completions_t"), ["completions_test.ts"]);
   },
 });
-
-/** A command whose first argument is one of a few. */
-const serviceCommand: Command = {
-  ...statusCommand,
-  name: "service",
-  arguments: [{ name: "action", choices: ["install", "uninstall"], description: "What" }],
-};
-const withChoices = [...commands, serviceCommand];
 
 /** Runs a script by a shell that reads no settings, and gives the lines it printed. */
 async function runShell(shell: string, args: string[], script: string): Promise<string[]> {
@@ -90,7 +94,16 @@ Deno.test({
   name: "completionScript() completes in a real fish",
   ignore: !await hasShell("fish"),
   async fn() {
-    const asked = ["w", "--json st", "watch --ver", "watch --no", "service un", "watch on", "watch --to on"];
+    const asked = [
+      "w",
+      "--json st",
+      "watch --ver",
+      "watch --no",
+      "service un",
+      "service un watch --lim",
+      "watch on",
+      "watch --to on",
+    ];
     const script = `${completionScript("fish", withChoices)}
 for line in ${asked.map((line) => `'filesync ${line}'`).join(" ")}
   echo (complete -C $line | string replace -r '\\t.*' '' | sort | string join ,)
@@ -102,6 +115,7 @@ end
       "--verbose,--verify,--version",
       "--no-verify",
       "uninstall",
+      "--limit",
       "one file",
       "one file",
     ]);
@@ -119,6 +133,7 @@ Deno.test({
       "watch --lim",
       "watch --no-v",
       "service un",
+      "service un watch --lim",
       "watch on",
       "watch --to on",
     ];
@@ -145,6 +160,7 @@ zpty -d terminal
       "watch|--limit",
       "watch|--no-verify",
       "service|uninstall",
+      "service|un|watch|--limit",
       "watch|one file",
       "watch|--to|one file",
     ]);
@@ -155,7 +171,15 @@ Deno.test({
   name: "completionScript() completes in a real PowerShell",
   ignore: !await hasShell("pwsh"),
   async fn() {
-    const asked = ["w", "--json st", "watch --ver", "watch --no", "service un", "watch on"];
+    const asked = [
+      "w",
+      "--json st",
+      "watch --ver",
+      "watch --no",
+      "service un",
+      "service un watch --lim",
+      "watch on",
+    ];
     const script = `${completionScript("powershell", withChoices)}
 foreach ($line in ${asked.map((line) => `'filesync ${line}'`).join(", ")}) {
   (TabExpansion2 $line $line.Length).CompletionMatches.CompletionText -join ','
@@ -167,6 +191,7 @@ foreach ($line in ${asked.map((line) => `'filesync ${line}'`).join(", ")}) {
       "--verify,--version,--verbose",
       "--no-verify",
       "uninstall",
+      "--limit",
       "& './one file'",
     ]);
   },
