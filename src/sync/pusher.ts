@@ -289,9 +289,11 @@ export class Pusher implements AsyncDisposable {
     this.#verifying = true;
     const delay = Math.min(Math.max(least, this.#lookMs / VERIFY_SHARE), VERIFY_CAP_MS);
     this.#options.clock.sleep(delay, signal)
-      .then(() => this.#lookAtAll(signal, watcher))
-      .then(() => this.#verifying = false, (error) => {
+      .then(() => {
         this.#verifying = false;
+        return this.#lookAtAll(signal, watcher);
+      })
+      .catch((error) => {
         if (!signal.aborted) this.#lookFailed(error, signal, watcher);
       });
   }

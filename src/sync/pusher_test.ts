@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { stub } from "@std/testing/mock";
 import { InterceptedReceiver } from "../../tests/support/intercepted_receiver.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import {
@@ -9,7 +10,7 @@ import {
   treeText,
   waitForSameTree,
 } from "../../tests/support/trees.ts";
-import { systemClock } from "../core/clock.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { parsePath } from "../core/path.ts";
 import { TreeRoot } from "../files/tree_root.ts";
@@ -422,4 +423,37 @@ Deno.test("pushOnce() sends what a power cut left of a file whose new content wa
   await scene.pushOnce();
   assertEquals([scene.pusher.totals.waiting, scene.pusher.totals.problems], [0, 0]);
   await assertSameTree(scene.source, scene.destination);
+});
+
+Deno.test("watch() looks again at what it could not read, without any event, less and less often", async () => {
+  const pauses: number[] = [];
+  const clock: Clock = {
+    now: () => systemClock.now(),
+    sleep(ms, signal) {
+      if (![15_000, 30_000, 60_000, 120_000].includes(ms)) return systemClock.sleep(ms, signal);
+      pauses.push(ms);
+      return systemClock.sleep(20, signal);
+    },
+  };
+  await using scene = new Scene({ a: "1", f: "2" }, {}, { clock });
+  let spoiled = true;
+  const { anchor } = TreeRoot.prototype;
+  using _stub = stub(TreeRoot.prototype, "anchor", function (this: TreeRoot) {
+    const real = anchor.call(this);
+    const { openRead } = real;
+    real.openRead = (path) => {
+      if (!spoiled || path !== "f") return openRead.call(real, path);
+      throw new FilesyncError({ code: "io", operation: 'read "f"', reason: "the disk reports an error" });
+    };
+    return real;
+  });
+  scene.watch();
+  for (const end = performance.now() + DEADLINE_MS; pauses.length < 3 && performance.now() < end;) {
+    await systemClock.sleep(20);
+  }
+  assertEquals(pauses.slice(0, 3), [15_000, 30_000, 60_000]);
+  spoiled = false;
+  await scene.same();
+  assertEquals(scene.state.problems(), []);
+  await scene.stop();
 });
