@@ -146,6 +146,23 @@ const receiverInfo = {
   foldsNames: v.optional(v.boolean(), false),
 };
 
+/**
+ * The version of the protocol that an answer to a hello names: before the rest is understood, which another version
+ * may word otherwise.
+ */
+export const spokenSchema = v.looseObject({ protocol: v.optional(v.number(), PROTOCOL) });
+
+/** Why two ends that speak `client` and `server` cannot talk, and which of them has to be upgraded. */
+export function protocolMismatch(client: number, server: number): FilesyncError {
+  return new FilesyncError({
+    code: "upgrade",
+    operation: "begin a session",
+    reason: `the client speaks version ${client} of the protocol, the server version ${server}`,
+    hint: `Upgrade ${client < server ? "the client" : "the server"}`,
+    permanent: true,
+  });
+}
+
 /** The answer to a hello. */
 export const welcomeSchema = v.object({ session: v.pipe(v.string(), v.minLength(1)), ...receiverInfo });
 

@@ -94,6 +94,7 @@ export function createApp(receiver: Receiver, options: AppOptions): Hono {
         code: "not-found",
         operation: `${c.req.method} ${new URL(c.req.url).pathname.slice(0, 200)}`,
         reason: "there is no such route",
+        hint: "A newer client may have asked: use the same version of filesync on both sides",
         permanent: true,
       }),
     )

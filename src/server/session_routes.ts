@@ -1,7 +1,6 @@
 /** `POST /v1/sessions`: a client comes, and is told who it talks to. @module */
 import { Hono } from "hono";
-import { FilesyncError } from "../core/errors.ts";
-import { helloSchema, PROTOCOL } from "../core/wire.ts";
+import { helloSchema, PROTOCOL, protocolMismatch } from "../core/wire.ts";
 import type { RouteContext } from "./app.ts";
 import { checked } from "./json_body.ts";
 import { limitBody, MAX_JSON_BYTES } from "./request_body.ts";
@@ -13,17 +12,7 @@ export function sessionRoutes({ receiver, sessions, version, clock }: RouteConte
     checked("json", helloSchema),
     async (c) => {
       const hello = c.req.valid("json");
-      if (hello.protocol !== PROTOCOL) {
-        const older = hello.protocol < PROTOCOL ? "the client" : "the server";
-        throw new FilesyncError({
-          code: "upgrade",
-          operation: "begin a session",
-          reason:
-            `the client speaks version ${hello.protocol} of the protocol, the server version ${PROTOCOL}`,
-          hint: `Upgrade ${older}`,
-          permanent: true,
-        });
-      }
+      if (hello.protocol !== PROTOCOL) throw protocolMismatch(hello.protocol, PROTOCOL);
       const info = await receiver.open();
       const { id } = sessions.begin(hello.client, hello.version);
       return c.json({ session: id, protocol: PROTOCOL, version, ...info }, 201);

@@ -19,9 +19,11 @@ import {
   LINES_TYPE,
   PROBLEM_TYPE,
   PROTOCOL,
+  protocolMismatch,
   refreshLineSchema,
   REQUEST_HEADER,
   SESSION_HEADER,
+  spokenSchema,
   TIMING_HEADER,
   welcomeSchema,
   type WireNeed,
@@ -123,7 +125,11 @@ export class HttpReceiver implements Receiver {
   async open(): Promise<ReceiverInfo> {
     const { client, version } = this.#options;
     const hello = { protocol: PROTOCOL, client, version };
-    const { session, ...info } = await this.#json(welcomeSchema, "v1/sessions", json("POST", hello));
+    const response = await this.#answer("v1/sessions", json("POST", hello));
+    const text = await this.#textOf(response);
+    const { protocol } = this.#parse(spokenSchema, text, response);
+    if (protocol !== PROTOCOL) throw protocolMismatch(PROTOCOL, protocol);
+    const { session, ...info } = this.#parse(welcomeSchema, text, response);
     this.#session = session;
     return info;
   }
@@ -249,15 +255,23 @@ export class HttpReceiver implements Receiver {
   }
 
   async #json<T>(schema: v.GenericSchema<unknown, T>, path: string, request: RequestOptions): Promise<T> {
+    const response = await this.#answer(path, request);
+    return this.#parse(schema, await this.#textOf(response), response);
+  }
+
+  /** An answer that is JSON. */
+  async #answer(path: string, request: RequestOptions): Promise<Response> {
     const response = await this.#request(path, request);
     await this.#expect(response, "application/json");
-    let text: string;
+    return response;
+  }
+
+  async #textOf(response: Response): Promise<string> {
     try {
-      text = await response.text();
+      return await response.text();
     } catch (error) {
       throw this.#cutShort(error);
     }
-    return this.#parse(schema, text, response);
   }
 
   /** An answer that is bytes, or some of them. */
