@@ -1,4 +1,5 @@
 /** Reports for programs: one JSON object per line, each with `time` and `type`. @module */
+import { nextStep } from "../core/errors.ts";
 import type { PrinterOptions } from "./printer.ts";
 import { visibleJson } from "./quote.ts";
 import type { Printer, Report } from "./report.ts";
@@ -19,7 +20,7 @@ export function createJsonPrinter({ out, clock, quiet = false }: PrinterOptions)
       if (quiet || (now >= progressAt && now - progressAt < PROGRESS_EVERY)) return;
       progressAt = now;
     }
-    out.write(jsonLine(timeOf(report) ?? now, report));
+    out.write(jsonLine(timeOf(report) ?? now, withStep(report)));
   }
 
   const close = () => {};
@@ -39,6 +40,12 @@ export function jsonLine(time: number, object: { type: string; retryAt?: number 
     ...(retryAt === undefined ? {} : { retryAt: new Date(retryAt).toISOString() }),
   };
   return `${visibleJson(JSON.stringify(Object.assign({ time: "" }, object, iso)))}\n`;
+}
+
+/** A problem that says no next step of its own has the usual one, as in text. */
+function withStep(report: Report): Report {
+  if (report.type !== "problem") return report;
+  return { ...report, problem: { ...report.problem, hint: nextStep(report.problem) } };
 }
 
 function timeOf(report: Report): number | undefined {

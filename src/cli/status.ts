@@ -99,7 +99,7 @@ function describe({ state, source, destination, running }: KnownState) {
       ...queue.failed().map((action) => problemLine(action, false)),
       ...backingOff.map((action) => problemLine(action, true)),
       ...state.problems().map(({ problem, since }) => ({ ...problem, since })),
-    ],
+    ].map((problem) => ({ ...problem, hint: nextStep(problem) })),
     state: state.directory,
   };
 }

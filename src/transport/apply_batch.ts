@@ -234,7 +234,12 @@ function carryOut(
         return { done: false, problem: problemOf(failure, action.path) };
       }
     });
-    const touched = work.finish();
+    const { touched, failed } = work.finish();
+    batch.actions.forEach(({ type, path }, at) => {
+      const failure = failed.get(path);
+      if (failure === undefined || type !== "directory" || !results[at].done) return;
+      results[at] = { done: false, problem: problemOf(failure, path) };
+    });
     if (!syncedLater) { for (const directory of touched) anchor.syncDirectory(directory); }
     const answer: BatchResult = { before, after: index.sequence, results };
     // What failed for now shall be tried again, not answered from memory.
@@ -361,22 +366,32 @@ class BatchWork {
     }
   }
 
-  /** Gives touched directories back the modes and times they were declared with. Returns those that are there. */
-  finish(): TreePath[] {
-    for (const [directory, mode] of this.#unlocked) {
-      if (this.#anchor.lstat(directory)?.kind === "directory") {
-        this.#anchor.setAttributes(directory, { mode });
+  /**
+   * Gives touched directories back the modes and times they were declared with. One that may be written but
+   * belongs to somebody else keeps its time, and stops nothing.
+   *
+   * @returns Those that are there, and why some could not be given theirs.
+   */
+  finish(): { touched: TreePath[]; failed: Map<TreePath, FilesyncError> } {
+    const failed = new Map<TreePath, FilesyncError>();
+    const give = (directory: TreePath, attributes: { mode?: number; mtime?: number }) => {
+      try {
+        this.#anchor.setAttributes(directory, attributes);
+      } catch (error) {
+        failed.set(directory, toFilesyncError(`set mode and time of "${directory}"`, error));
       }
+    };
+    for (const [directory, mode] of this.#unlocked) {
+      if (this.#anchor.lstat(directory)?.kind === "directory") give(directory, { mode });
     }
-    return [...this.#touched].filter((directory) => {
+    const touched = [...this.#touched].filter((directory) => {
       const stat = this.#anchor.lstat(directory);
       if (stat?.kind !== "directory") return false;
       const entry = directory === ROOT ? undefined : this.#index.get(directory);
-      if (entry?.kind === "directory" && entry.mtime !== stat.mtime) {
-        this.#anchor.setAttributes(directory, { mtime: entry.mtime });
-      }
+      if (entry?.kind === "directory" && entry.mtime !== stat.mtime) give(directory, { mtime: entry.mtime });
       return true;
     });
+    return { touched, failed };
   }
 
   #put(action: PutAction, content: BuiltContent | undefined): void {

@@ -289,6 +289,49 @@ function mountTmpfs(directory: string, size: string): Disposable | undefined {
   return { [Symbol.dispose]: () => assert(run("umount", directory), `Cannot unmount ${directory}`) };
 }
 
+Deno.test("apply() stops nothing because a directory cannot be given its time", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  const { anchor } = receiver.root;
+  let spoiled = true;
+  receiver.root.anchor = () => {
+    const real = anchor.call(receiver.root);
+    const { setAttributes } = real;
+    real.setAttributes = (path, attributes) => {
+      if (!spoiled || path !== "d") return setAttributes.call(real, path, attributes);
+      throw new FilesyncError({
+        code: "permission",
+        operation: 'set mode and time of "d"',
+        reason: "not permitted",
+      });
+    };
+    return real;
+  };
+  const data = new Uint8Array([1]);
+  const digest = sha256(data);
+  const put = (path: string): Action => ({
+    type: "put",
+    path: parsePath(path),
+    size: 1,
+    mtime: 0,
+    mode: 0o644,
+    digest,
+  });
+  const directory: Action = { type: "directory", path: parsePath("d"), mtime: 7_000, mode: 0o755 };
+  const apply = async (key: string, ...actions: Action[]) => {
+    const { results } = await receiver.apply({ key, actions, contents: new Map([[digest, data]]) });
+    return results.map((result) => result.done ? "done" : result.problem.code);
+  };
+  assertEquals(await apply("the first one", directory, put("d/a"), put("b")), ["permission", "done", "done"]);
+  assertEquals(await apply("without the directory", put("d/c")), ["done"]);
+  assertEquals(await treeText(temp.path), 'b "\\u0001"\nd/\nd/a "\\u0001"\nd/c "\\u0001"');
+  assertEquals(await apply("once more", directory), ["permission"]);
+  spoiled = false;
+  assertEquals(await apply("at last", directory), ["done"]);
+  assertEquals(Deno.statSync(`${temp.path}/d`).mtime?.getTime(), 7_000);
+});
+
 Deno.test("apply() refuses a name that the file system takes for another one", async () => {
   using temp = new TempDirectory();
   await using receiver = new LocalReceiver(temp.path, { clock: systemClock });

@@ -1,6 +1,9 @@
 /** The attack by disks, and by what else a system can refuse a program. @module */
+import { existsSync } from "@std/fs";
 import { systemClock } from "../../src/core/clock.ts";
+import { randomBytes } from "../support/bytes.ts";
 import { FaultyDisk } from "../support/faulty_disk.ts";
+import { until } from "../support/pair.ts";
 import { programCommand } from "../support/program.ts";
 import { SmallDisk } from "../support/small_disk.ts";
 import { type Attack, type AttackJob, type Figures, picker, randomFrom } from "./attack.ts";
@@ -56,6 +59,7 @@ async function run({ signal, seed }: AttackJob): Promise<Figures> {
   const scenes: [string, () => Promise<void>][] = [
     ["a disk that reports errors", () => failing(inScene, seeded())],
     ["a disk that turns read-only", () => readOnly(inScene, seeded())],
+    ["a directory that the server may not write", () => forbidden(inScene, seeded())],
     [
       "too few watches",
       () => inScene("too few watches", { ...seeded(), watchCommand: fewWatches() }, withoutWatches),
@@ -123,6 +127,29 @@ async function readOnly(inScene: InScene, options: DiskSceneOptions): Promise<vo
     await scene.startServer();
     await scene.inStep();
     await scene.assertWhole();
+  });
+}
+
+/** A directory at the destination that belongs to somebody else, for a server without privileges. */
+async function forbidden(inScene: InScene, options: DiskSceneOptions): Promise<void> {
+  const serveCommand = [
+    "setpriv",
+    "--bounding-set=-dac_override,-dac_read_search,-fowner",
+    "--inh-caps=-all",
+    ...programCommand(),
+  ];
+  await inScene("a directory that the server may not write", { ...options, serveCommand }, async (scene) => {
+    scene.change(60);
+    await scene.inStep();
+    const directory = `${scene.destination}/d1`;
+    Deno.chownSync(directory, 65_534, 65_534);
+    scene.change(60);
+    await scene.told(/permission denied|not permitted/);
+    scene.write("d0/beside it", randomBytes(1, 1_000));
+    await until(`all else arrives\n${scene.tail}`, () => existsSync(`${scene.destination}/d0/beside it`));
+    await scene.assertWhole();
+    Deno.chownSync(directory, 0, 0);
+    await scene.inStep();
   });
 }
 

@@ -30,8 +30,10 @@ export type Place = (typeof PLACES)[number];
 /** What a scene may begin with. */
 export interface DiskSceneOptions {
   seed: number;
-  /** What starts `watch`, and `serve`, in place of the program. */
+  /** What starts `watch` in place of the program. */
   watchCommand?: string[];
+  /** The same for `serve`. */
+  serveCommand?: string[];
   /** Whether the source is at another place. */
   source?: string;
   /** Whether the destination is at another place, with its versions. */
@@ -88,7 +90,7 @@ export class DiskScene implements AsyncDisposable {
     if (disks.versions !== undefined) {
       scene.#bind(disks.versions.path, `${scene.destination}/.filesync/versions`);
     }
-    await scene.startServer();
+    await scene.startServer(options.serveCommand);
     scene.startWatch(options.watchCommand);
     await scene.watch.event("connection", { state: "online" }, PATIENCE_MS);
     return scene;
@@ -102,9 +104,10 @@ export class DiskScene implements AsyncDisposable {
     return this.#watch;
   }
 
-  async startServer(): Promise<void> {
+  async startServer(command?: string[]): Promise<void> {
+    const { home } = this;
     const args = ["--keep", "5"];
-    this.#server = await startServer(this.destination, { home: this.home, port: this.#server?.port, args });
+    this.#server = await startServer(this.destination, { home, port: this.#server?.port, args, command });
   }
 
   startWatch(command?: string[]): void {
