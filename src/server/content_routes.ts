@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { type Chunk, type ChunkRun, unpackManifest } from "../core/chunk.ts";
 import { type Digest, parseDigest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
+import { Gate } from "../core/gate.ts";
 import type { Frame } from "../core/frames.ts";
 import {
   batchHeaderSchema,
@@ -17,11 +18,19 @@ import {
 import { type LentMemory, SpareMemory } from "../transport/spare_memory.ts";
 import type { ContentOffer } from "../transport/receiver.ts";
 import type { RouteContext } from "./app.ts";
-import { limitBody, MAX_FRAMED_BYTES, readBody, readFrames } from "./request_body.ts";
+import { limitBody, MAX_FRAMED_BYTES, readBody, readFramed } from "./request_body.ts";
+
+/**
+ * Most requests with content that are worked on at once. A client has six under way; of many clients, unpacked and
+ * with all that is made of them, they would take memory without bound. Only what was read whole gets a place, so
+ * that a slow line holds up nobody else.
+ */
+const MOST_AT_ONCE = 24;
 
 export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
   const app = new Hono();
   const memory = new SpareMemory();
+  const gate = new Gate(MOST_AT_ONCE);
 
   /** Reads the frames, and tells with the answer how long it took from there: the rest was the way. */
   const withFrames = async (
@@ -29,11 +38,13 @@ export function contentRoutes({ receiver, apply, clock }: RouteContext): Hono {
     answer: (frames: Frame[]) => Promise<object>,
     lend?: LentMemory["take"],
   ) => {
-    const frames = await readFrames(c, clock, lend);
+    const frames = await readFramed(c, clock, lend);
     const began = clock.now();
-    const body = await answer(frames);
-    c.header(TIMING_HEADER, `work;dur=${clock.now() - began}`);
-    return c.json(body);
+    return await gate.run(async () => {
+      const body = await answer(await frames());
+      c.header(TIMING_HEADER, `work;dur=${clock.now() - began}`);
+      return c.json(body);
+    });
   };
 
   app.post("/check", limitBody(MAX_FRAMED_BYTES, clock), (c) =>

@@ -55,12 +55,17 @@ export function limitBody(maxSize: number, clock: Clock): MiddlewareHandler {
   };
 }
 
-/** The frames of the body; `lend` as for {@linkcode readBody}. Throws `unsupported` when it is not framed, `bad-request` when it is malformed. */
-export async function readFrames(
+/**
+ * Reads a framed body and gives what makes its frames: unpacked they may be many times as big, so that one may wait
+ * with that. `lend` as for {@linkcode readBody}.
+ *
+ * @throws {FilesyncError} `unsupported` when it is not framed; the frames `bad-request` when they are malformed.
+ */
+export async function readFramed(
   c: Context,
   clock: Clock,
   lend?: LentMemory["take"],
-): Promise<Frame[]> {
+): Promise<() => Promise<Frame[]>> {
   requireType(c, FRAMES_TYPE);
   const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "identity";
   if (coding !== "identity" && coding !== CODING) {
@@ -73,7 +78,12 @@ export async function readFrames(
     });
   }
   const body = await readBody(c, clock, lend);
-  return decodeFrames(coding === CODING ? await decompress(body, MAX_FRAMED_BYTES) : body);
+  return async () => decodeFrames(coding === CODING ? await decompress(body, MAX_FRAMED_BYTES) : body);
+}
+
+/** The frames of the body, as {@linkcode readFramed} reads it. */
+export async function readFrames(c: Context, clock: Clock): Promise<Frame[]> {
+  return await (await readFramed(c, clock))();
 }
 
 /**
