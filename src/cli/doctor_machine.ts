@@ -6,7 +6,7 @@ import { STATE_DIRECTORY } from "../core/path.ts";
 import { STATE_FILE } from "../sync/source_state.ts";
 import type { Context, Invocation } from "./command.ts";
 import { type Check, fail, freeBytes, ok, spaceCheck, warn } from "./doctor_check.ts";
-import { count } from "./report_text.ts";
+import { count } from "../core/amounts.ts";
 import { stateDirectoriesAt } from "./state_home.ts";
 import { absolute } from "./places.ts";
 

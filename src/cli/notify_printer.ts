@@ -2,7 +2,8 @@
 import type { Notifier } from "../service/notifier.ts";
 import type { Context } from "./command.ts";
 import type { Printer, ProgressReport, Report } from "./report.ts";
-import { grouped, joinText, textOf } from "./report_text.ts";
+import { grouped } from "../core/amounts.ts";
+import { joinText, textOf } from "./report_text.ts";
 import { formatBytes } from "./sizes.ts";
 
 /** Tells `notifier` of reports, and that the program ends as soon as `signal` aborts. Closing it closes `notifier`. */

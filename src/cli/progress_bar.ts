@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { TextSink } from "./command.ts";
 import { quotePath } from "./quote.ts";
 import type { ProgressReport } from "./report.ts";
-import { grouped } from "./report_text.ts";
+import { grouped } from "../core/amounts.ts";
 import { formatBytes, formatDuration } from "./sizes.ts";
 import { fitEnd, widthOf } from "./text_width.ts";
 

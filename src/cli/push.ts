@@ -11,6 +11,7 @@ import type { TreePath } from "../core/path.ts";
 import type { OnPushEvent, PushEvent, PushTotals } from "../sync/push_event.ts";
 import { Pusher, type PusherOptions } from "../sync/pusher.ts";
 import { SourceState, STATE_FILE } from "../sync/source_state.ts";
+import { StatusReporter } from "../sync/status_reporter.ts";
 import type { Receiver } from "../transport/receiver.ts";
 import type { Context } from "./command.ts";
 import { copyDatabase, patternsFor, scratchDirectory } from "./places.ts";
@@ -73,7 +74,8 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
   if (scratch !== undefined) copyDatabase(job.state, STATE_FILE, scratch.path);
   using state = new SourceState(scratch?.path ?? job.state, { clock });
   claimState(state, source, destination);
-  await using pusher = new Pusher({
+  const reporter = new StatusReporter({ receiver, state, clock, brake: () => pusher.brake });
+  await using pusher: Pusher = new Pusher({
     source,
     state,
     receiver,
@@ -81,6 +83,7 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     random: Math.random,
     onEvent(event) {
       job.onEvent?.(event);
+      reporter.note(event);
       if (!(job.quietly && event.type === "connection" && event.state === "online")) {
         tell(event, printer, state);
       }
@@ -110,8 +113,11 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
     for (const action of planned) printer.report({ type: "applied", action, dryRun: true });
     return outcome();
   }
+  const ended = new AbortController();
+  const telling = reporter.run(AbortSignal.any([signal, ended.signal]));
   try {
     await (job.once ? pusher.pushOnce(signal) : pusher.watch(signal));
+    if (!signal.aborted) await reporter.finish();
   } catch (error) {
     if (!signal.aborted) {
       const failure = toFilesyncError(`push "${source}" to ${destination}`, error);
@@ -120,6 +126,9 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
       printer.report({ ...outcome().totals, failed: true });
       throw failure;
     }
+  } finally {
+    ended.abort();
+    await telling;
   }
   return outcome();
 }

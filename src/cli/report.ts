@@ -127,6 +127,8 @@ export interface ListeningReport {
   type: "listening";
   url: string;
   directory: string;
+  /** Where a browser sees what happens. */
+  dashboard?: string;
   /** Shown when it was just made; never written to a log. */
   token?: string;
   /** The pin of its certificate. */

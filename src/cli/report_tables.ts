@@ -1,7 +1,7 @@
 /** A report as tables: the common ground of text, CSV and HTML. @module */
 import type { CatalogReport, Counts } from "../crawler/report_data.ts";
 import { quotePath } from "./quote.ts";
-import { count, grouped } from "./report_text.ts";
+import { count, grouped } from "../core/amounts.ts";
 import { formatBytes } from "./sizes.ts";
 import { widthOf } from "./text_width.ts";
 

@@ -1,10 +1,10 @@
 /** Reports as lines of text, the same for a terminal, a pipe and a log. @module */
 import type { Action } from "../core/action.ts";
+import { count, formatBytes, formatDuration, grouped } from "../core/amounts.ts";
 import { nextStep } from "../core/errors.ts";
 import type { HistoryRecord } from "../transport/receiver.ts";
 import { quotePath, visible } from "./quote.ts";
 import type { ProgressReport, Report, ScannedReport, TotalsReport, VerifiedReport } from "./report.ts";
-import { formatBytes, formatDuration } from "./sizes.ts";
 
 /** A report as a line, in the pieces that are coloured apart. All of it is safe to print. */
 export interface ReportText {
@@ -90,9 +90,10 @@ function ofReport(report: Exclude<Report, ProgressReport>, now: number): ReportT
     case "totals":
       return ofTotals(report);
     case "listening": {
-      const { url, directory, indexed, pin } = report;
+      const { url, directory, dashboard, indexed, pin } = report;
       const detail = [
         indexed && `${count(indexed.files, "file")}, ${formatBytes(indexed.bytes)}`,
+        dashboard && `dashboard at ${visible(dashboard)}`,
         pin && `certificate ${pin}`,
       ].filter(Boolean).join(", ");
       return {
@@ -134,16 +135,6 @@ function ofReport(report: Exclude<Report, ProgressReport>, now: number): ReportT
 /** The pieces of a line put together, without the hint. */
 export function joinText({ head, body, detail }: ReportText): string {
   return [head, body].filter((piece) => piece !== "").join(" ") + (detail ? `  ${detail}` : "");
-}
-
-/** `1 file`, `2 files`, `12,345 files`. */
-export function count(number: number, one: string, many = `${one}s`): string {
-  return `${grouped(number)} ${number === 1 ? one : many}`;
-}
-
-/** A whole number with commas between thousands. */
-export function grouped(number: number): string {
-  return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 function ofAction(action: Action, sentBytes?: number): ReportText {

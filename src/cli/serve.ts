@@ -1,16 +1,15 @@
 /** `filesync serve`: take changes into a directory. @module */
 import { EXIT, type FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { STATE_DIRECTORY } from "../core/path.ts";
-import type { Action } from "../core/action.ts";
 import type { Clock } from "../core/clock.ts";
+import { outcomesOf } from "../server/activity.ts";
 import { createApp } from "../server/app.ts";
-import type { TokenSource } from "../server/bearer_guard.ts";
+import type { TokenSource } from "../server/gate.ts";
 import { type Certificate, readOrMakeCertificate } from "../server/certificate.ts";
 import { listen } from "../server/listen.ts";
 import { followToken, readOrMakeToken } from "../server/token_file.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import { pinOf } from "../transport/pinned_fetch.ts";
-import type { HistoryRecord } from "../transport/receiver.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { DEFAULT_PORT, isLoopback, NO_FSYNC_FLAG } from "./destination.ts";
 import { freeBytes } from "./doctor_check.ts";
@@ -73,6 +72,13 @@ export const serveCommand: CommandBody = {
       env: "FILESYNC_TLS_KEY",
       description: "The private key of the certificate (PEM)",
     },
+    {
+      name: "dashboard",
+      negatable: true,
+      default: "true",
+      env: "FILESYNC_DASHBOARD",
+      description: "Show what arrives, who pushes, the history and versions to browsers, at /",
+    },
     ...RETENTION_FLAGS,
     { ...NO_FSYNC_FLAG, env: "FILESYNC_NO_FSYNC" },
     ...LOG_FLAGS,
@@ -109,6 +115,7 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
     keep: retention && { retention, onProblem: (error) => warn(error, "keep versions") },
   });
   const directory = receiver.root.path;
+  const hasDashboard = invocation.settings.get("dashboard")?.values[0] !== "false";
   const state = `${directory}/${STATE_DIRECTORY}`;
   let tls = givenTls ??
     (invocation.has("tls") ? await readOrMakeCertificate(state, namesOf(hostname), clock) : undefined);
@@ -124,6 +131,7 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
       readOnly: invocation.has("read-only"),
       open: isLoopback(hostname),
     },
+    dashboard: hasDashboard ? { name: directory, tree: receiver } : undefined,
     gauges() {
       const { entries, bytes } = receiver.index.count();
       return [
@@ -133,18 +141,14 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
         ["filesync_sequence", "Changes of the tree so far.", receiver.index.sequence],
       ];
     },
-    onBatch({ actions }, { before, results }, session) {
-      let sequence = before;
-      actions.forEach((action, i) => {
-        const result = results[i];
-        if (result.done) {
-          printer.report({
-            type: "received",
-            record: recordOf(action, ++sequence, clock.now()),
-            client: session?.client,
-          });
-        } else printer.report({ type: "problem", problem: result.problem });
-      });
+    onBatch(batch, result, session) {
+      for (const outcome of outcomesOf(batch, result, clock.now())) {
+        printer.report(
+          "problem" in outcome
+            ? { type: "problem", ...outcome }
+            : { type: "received", ...outcome, client: session?.client },
+        );
+      }
     },
     onFailure: (error) => warn(error, "answer a request"),
   });
@@ -161,6 +165,7 @@ async function serve(invocation: Invocation, context: Context): Promise<number> 
     type: "listening",
     url: listener.url,
     directory,
+    ...(hasDashboard ? { dashboard: `${reachable(listener.url)}/` } : {}),
     ...(pin === undefined ? {} : { pin }),
     ...(token.isNew
       ? {
@@ -204,17 +209,6 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
-function recordOf(action: Action, sequence: number, time: number): HistoryRecord {
-  return {
-    sequence,
-    time,
-    what: action.type,
-    path: action.path,
-    ...(action.type === "move" ? { from: action.from } : {}),
-    ...(action.type === "put" ? { size: action.size, digest: action.digest } : {}),
-  };
-}
-
 /** The token, and what gives the one that holds later. */
 function tokenFor(invocation: Invocation, context: Context, path: string) {
   const value = context.environment(TOKEN_VARIABLE);
@@ -239,10 +233,14 @@ function namesOf(hostname: string): string[] {
     .filter((name) => name !== "0.0.0.0" && name !== "::" && name !== "");
 }
 
+/** An address that others can use, too, of a server that listens everywhere. */
+function reachable(url: string): string {
+  return url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=:)/, `//${Deno.hostname()}`);
+}
+
 /** What to type on the other machine. */
 function watchCommandFor(url: string, hostname: string, token: string, pin: string | undefined): string {
-  const everywhere = hostname === "0.0.0.0" || hostname === "::";
-  const address = everywhere ? url.replace(/\/\/(0\.0\.0\.0|\[::\])/, `//${Deno.hostname()}`) : url;
+  const address = reachable(url);
   const plain = address.startsWith("http:") && !isLoopback(hostname) ? " --allow-plain-http" : "";
   const trust = pin === undefined ? "" : ` --tls-pin ${pin}`;
   return `FILESYNC_TOKEN=${token} filesync watch <dir> --to ${address}${plain}${trust}`;

@@ -9,7 +9,7 @@ import { describeEntry, localTime } from "./entry_text.ts";
 import { jsonLine } from "./json_printer.ts";
 import { showKept } from "./kept_versions.ts";
 import { quotePath, visible } from "./quote.ts";
-import { count } from "./report_text.ts";
+import { count } from "../core/amounts.ts";
 import { formatBytes } from "./sizes.ts";
 import { openServed, servedIn, SERVER_FLAGS, serverIn } from "./served_tree.ts";
 import { createStyle } from "./style.ts";

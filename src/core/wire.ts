@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import type { Action } from "./action.ts";
+import { type ClientStatus, MAX_TOLD_PATH, MAX_TOLD_PROBLEMS, MAX_TOLD_TEXT } from "./client_status.ts";
 import type { Entry } from "./entry.ts";
 import { type Digest, isDigest } from "./digest.ts";
 import type { Expectation } from "./expectation.ts";
@@ -126,6 +127,38 @@ export const helloSchema = v.object({
   client: v.optional(v.pipe(v.string(), v.maxLength(300)), ""),
   version: v.optional(v.pipe(v.string(), v.maxLength(50)), ""),
 });
+
+const toldText = v.pipe(v.string(), v.maxLength(MAX_TOLD_TEXT));
+const toldPath = v.pipe(v.string(), v.maxLength(MAX_TOLD_PATH));
+
+/** The body of `POST /v1/status`. */
+export const clientStatusSchema: v.GenericSchema<unknown, ClientStatus> = v.object({
+  waiting: v.object({ actions: size, bytes: size }),
+  problems: v.pipe(
+    v.array(v.object({
+      code: v.custom<ErrorCode>((code) => typeof code === "string" && code.length <= 50),
+      path: v.exactOptional(toldPath),
+      message: toldText,
+      hint: v.exactOptional(toldText),
+      permanent: v.boolean(),
+      retryIn: v.exactOptional(size),
+      attempts: v.exactOptional(size),
+    })),
+    v.maxLength(MAX_TOLD_PROBLEMS),
+  ),
+  problemCount: size,
+  progress: v.exactOptional(v.object({
+    doneItems: size,
+    totalItems: size,
+    doneBytes: size,
+    totalBytes: size,
+    current: v.exactOptional(toldPath),
+  })),
+  brake: v.exactOptional(toldText),
+});
+
+/** The answer of `POST /v1/status`. */
+export const statusAnswerSchema = v.object({ known: v.boolean() });
 
 /** One entry of a tree. */
 export const entrySchema: v.GenericSchema<unknown, Entry> = v.variant("kind", [

@@ -74,8 +74,8 @@ export interface HistoryFilter {
   limit?: number;
 }
 
-/** A row of the history as the database has it. */
-interface HistoryLine {
+/** The columns of a row of the history. */
+export interface HistoryColumns {
   sequence: number;
   time: number;
   what: string;
@@ -259,6 +259,14 @@ export class TreeIndex implements Disposable {
     const { low, high } = rangeBelow(path);
     return this.#lists<EntryRow>(`${SELECT_ENTRY} WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path`)
       .all(path, low, high).map(toEntrySince);
+  }
+
+  /** The first path that is not before `from`, or comes after it, and is before `end`. */
+  firstPath(from: string, end: string | Uint8Array, inclusive: boolean): TreePath | undefined {
+    const [row] = this.#lists<[TreePath]>(`
+      SELECT path FROM entries WHERE path ${inclusive ? ">=" : ">"} ? AND path < ? ORDER BY path LIMIT 1`)
+      .all(from, end);
+    return row?.[0];
   }
 
   /** The first entries after the path `after` that stand since `time` or longer, at and below `under`. */
@@ -449,7 +457,7 @@ export class TreeIndex implements Disposable {
     const exact = JSON.stringify(touching === undefined ? [under] : [touching, ...above(touching)]);
     const end = Math.min(before, this.#sequence + 1);
     // What is asked for is mostly of late, and soon found: the index would tell of all that ever was there.
-    const late = historyRows(
+    const late = toHistoryRows(
       this.sql(`
       ${SELECT_HISTORY} WHERE sequence >= ?4 AND sequence < ?5 AND (
         +path IN (SELECT value FROM json_each(?1)) OR +from_path IN (SELECT value FROM json_each(?1))
@@ -458,7 +466,7 @@ export class TreeIndex implements Disposable {
     );
     if (late.length === limit || end <= LATE_CHANGES) return late;
     // A move may be met twice.
-    return historyRows(
+    return toHistoryRows(
       this.sql(`
       ${SELECT_HISTORY} WHERE sequence IN (
         SELECT sequence FROM (
@@ -535,6 +543,20 @@ export class TreeIndex implements Disposable {
   }
 }
 
+function toHistoryRows(rows: unknown[]): HistoryRow[] {
+  return (rows as HistoryColumns[]).map(toHistoryRow);
+}
+
+/** A row of the history as it is told. */
+export function toHistoryRow({ from_path, size, digest, ...row }: HistoryColumns): HistoryRow {
+  return {
+    ...row,
+    ...(from_path === null ? {} : { from: from_path }),
+    ...(size === null ? {} : { size }),
+    ...(digest === null ? {} : { digest: digestFromBytes(digest) }),
+  };
+}
+
 /** Like {@linkcode rangeBelow}, for the root too. */
 function rangeOf(directory: TreePath): { low: string; high: string | Uint8Array } {
   return directory === ROOT ? { low: "", high: BEYOND_ALL_PATHS } : rangeBelow(directory);
@@ -544,15 +566,6 @@ function rangeOf(directory: TreePath): { low: string; high: string | Uint8Array 
 function above(path: TreePath): TreePath[] {
   const parent = parentOf(path);
   return parent === ROOT ? [] : [parent, ...above(parent)];
-}
-
-function historyRows(rows: unknown[]): HistoryRow[] {
-  return (rows as HistoryLine[]).map(({ from_path, size, digest, ...row }) => ({
-    ...row,
-    ...(from_path === null ? {} : { from: from_path }),
-    ...(size === null ? {} : { size }),
-    ...(digest === null ? {} : { digest: digestFromBytes(digest) }),
-  }));
 }
 
 function toSeenEntry([path, kind, size, mtime, mode, ctime, dev, ino, lookedAt]: SeenRow): SeenEntry {

@@ -209,8 +209,16 @@ export class ActionQueue {
   }
 
   /** What failed for good. */
-  failed(): QueuedAction[] {
-    return this.#sql("SELECT * FROM queue_actions WHERE failed = 1 ORDER BY id").all().map(queuedAction);
+  failed(limit = -1): QueuedAction[] {
+    return this.#sql("SELECT * FROM queue_actions WHERE failed = 1 ORDER BY id LIMIT ?").all(limit)
+      .map(queuedAction);
+  }
+
+  /** What failed for now and waits for another try. */
+  retrying(limit = -1): QueuedAction[] {
+    return this.#sql(`
+      SELECT * FROM queue_actions WHERE tried = 1 AND failed = 0 AND error IS NOT NULL ORDER BY ready_at LIMIT ?`)
+      .all(limit).map(queuedAction);
   }
 
   /** Whether anything waits for another try after fewer than `tries` failed ones. */

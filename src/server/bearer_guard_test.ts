@@ -93,6 +93,7 @@ Deno.test("bearerGuard() lets who has the token for reading change nothing, on a
     "POST /v1/manifests",
     "POST /v1/refresh",
     "POST /v1/pieces",
+    "POST /v1/status",
   ]);
   assertEquals(served.receiver.index.sequence, 0);
   assertEquals((await ask(served, "PUT", "/v1/files/a", `Bearer ${TOKEN}`)).status, 200);
@@ -219,7 +220,7 @@ Deno.test("bearerGuard() lets everybody see that the server is alive", async () 
 
 Deno.test("bearerGuard() compares in constant time, and only so", async () => {
   // What takes as long cannot be seen in an answer, nor measured without noise: the text itself must tell.
-  const source = await Deno.readTextFile(new URL("./bearer_guard.ts", import.meta.url));
+  const source = await Deno.readTextFile(new URL("./gate.ts", import.meta.url));
   assertEquals(source.match(/timingSafeEqual\(actual, (expected|digestOf\(token\))\)/g)?.length, 2);
   assertMatch(source, /from "@std\/crypto\/timing-safe-equal"/);
   assert(!/\b(expected|actual|given)\s*[!=]==?(?!=? undefined)/.test(source));

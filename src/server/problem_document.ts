@@ -49,6 +49,11 @@ const TITLE: Partial<Record<ErrorCode, string>> = {
   unauthorized: "A token is needed",
 };
 
+/** The status of the answer to a request that failed so. */
+export function statusOf({ code }: FilesyncError): number {
+  return STATUS[code];
+}
+
 /**
  * The answer to a request that failed with `error`.
  *
@@ -56,7 +61,7 @@ const TITLE: Partial<Record<ErrorCode, string>> = {
  */
 export function problemResponse(error: unknown, place?: string): Response {
   const failure = failureOf(error);
-  const status = STATUS[failure.code];
+  const status = statusOf(failure);
   const { message, retryAfter, ...problem } = problemOf(failure);
   const headers = new Headers({ "content-type": PROBLEM_TYPE });
   if (retryAfter !== undefined) headers.set("retry-after", String(Math.ceil(retryAfter / 1_000)));

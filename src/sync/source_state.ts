@@ -101,12 +101,17 @@ export class SourceState implements Disposable {
   }
 
   /** The paths that could not be read. */
-  problems(): SourceProblem[] {
-    const rows = this.index.sql("SELECT problem, since FROM problems ORDER BY path").all() as {
+  problems(limit = -1): SourceProblem[] {
+    const rows = this.index.sql("SELECT problem, since FROM problems ORDER BY path LIMIT ?").all(limit) as {
       problem: string;
       since: number;
     }[];
     return rows.map(({ problem, since }) => ({ problem: JSON.parse(problem), since }));
+  }
+
+  /** How many paths could not be read. */
+  get problemCount(): number {
+    return this.#troubled.size;
   }
 
   /** Notes that a path could not be read; says whether that is news. */

@@ -30,6 +30,7 @@ export function guardedReceiver(receiver: Receiver, isGood: (put: PutAction) => 
     apply: (batch) => receiver.apply({ ...batch, actions: batch.actions.map(guarded) }),
     read: (path, range) => receiver.read(path, range),
     history: (query) => receiver.history(query),
+    report: receiver.report?.bind(receiver),
     close: () => receiver.close(),
   };
 }

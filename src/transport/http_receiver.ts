@@ -3,6 +3,7 @@ import { deadline } from "@std/async";
 import * as v from "valibot";
 import { packRanges } from "../chunking/byte_range.ts";
 import { type Chunk, type ChunkRun, type Manifest, packManifest, unpackManifest } from "../core/chunk.ts";
+import { boundedStatus, type ClientStatus, type StatusAnswer } from "../core/client_status.ts";
 import type { Entry } from "../core/entry.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
@@ -24,6 +25,7 @@ import {
   REQUEST_HEADER,
   SESSION_HEADER,
   spokenSchema,
+  statusAnswerSchema,
   TIMING_HEADER,
   welcomeSchema,
   type WireNeed,
@@ -250,6 +252,11 @@ export class HttpReceiver implements Receiver {
     return records as unknown as HistoryRecord[];
   }
 
+  async report(status: ClientStatus, signal?: AbortSignal): Promise<StatusAnswer> {
+    const request = { ...json("POST", boundedStatus(status)), signal };
+    return await this.#json(statusAnswerSchema, "v1/status", request);
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }
@@ -396,7 +403,7 @@ export class HttpReceiver implements Receiver {
 
   async #request(
     path: string,
-    { method = "GET", body: plain, type, accept, headers, endless }: RequestOptions,
+    { method = "GET", body: plain, type, accept, headers, endless, signal: own }: RequestOptions,
   ): Promise<Response> {
     const { signal, onSent } = this.#options;
     const token = typeof this.#options.token === "function" ? this.#options.token() : this.#options.token;
@@ -423,6 +430,7 @@ export class HttpReceiver implements Receiver {
           signal: AbortSignal.any([
             endless ? late.signal : timeout,
             ...(signal === undefined ? [] : [signal]),
+            ...(own === undefined ? [] : [own]),
           ]),
           headers: {
             ...headers,
@@ -507,6 +515,8 @@ interface RequestOptions {
   headers?: Record<string, string>;
   /** Whether the answer may take as long as it likes, once it has begun. */
   endless?: boolean;
+  /** Ends this request. */
+  signal?: AbortSignal;
 }
 
 /** `schema`, with exactly one element in its list `key` for each of `asked`. */

@@ -25,13 +25,16 @@ import { LOCK_FILE, lockState } from "../database/lock.ts";
 import { foldsNames } from "../files/folds_names.ts";
 import { cleanTemp, removeEmptyTemp, TreeRoot } from "../files/tree_root.ts";
 import { GrowingContents } from "../index/growing_contents.ts";
+import { historyOf, type HistoryPage, type HistorySearch, searchHistory } from "../index/history_search.ts";
 import { refresh, type RefreshProgress, type RefreshResult } from "../index/refresh.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { Staging } from "../index/staging.ts";
 import { bareEntry, TreeIndex } from "../index/tree_index.ts";
 import { applyBatch } from "./apply_batch.ts";
+import { type DirectoryPage, directoryPage, type DirectoryQuery, entryAt } from "./directory_page.ts";
 import { Durability } from "./durability.ts";
 import { fileStream } from "./file_stream.ts";
+import type { KeptFile } from "../versions/kept_files.ts";
 import { Keeper, type KeepSettings } from "./keeper.ts";
 import { LocalVersions } from "./local_versions.ts";
 import type { TreeVersions } from "./tree_versions.ts";
@@ -179,6 +182,36 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   /** What was replaced and removed, when it is kept. */
   get versions(): TreeVersions | undefined {
     return this.#versions;
+  }
+
+  /** What stands in a directory, or stood there: a page of it. */
+  directory(query: DirectoryQuery): Promise<DirectoryPage> {
+    return this.#whenReady(() => directoryPage(this.#shown, query));
+  }
+
+  /** What stands at a path, or stood there at `at`, milliseconds since the epoch. */
+  entryAt(path: TreePath, at?: number): Promise<Entry | undefined> {
+    return this.#whenReady(() => entryAt(this.#shown, path, at));
+  }
+
+  /** What was kept of a path itself, what went last first; nothing where nothing is kept. */
+  versionsOf(path: TreePath, limit?: number): Promise<KeptFile[]> {
+    return this.#whenReady(() => this.#keeper?.store.keptFiles.versionsOf(path, limit) ?? []);
+  }
+
+  /** All that happened at a path itself, newest first. */
+  historyOf(path: TreePath, limit: number): Promise<HistoryRecord[]> {
+    return this.#whenReady(() => historyOf(this.#index, path, limit) as HistoryRecord[]);
+  }
+
+  /** How many entries there are, and their bytes. */
+  count(): Promise<{ entries: number; bytes: number }> {
+    return this.#whenReady(() => this.#index.count());
+  }
+
+  /** The history, searched a page at a time. */
+  search(search: HistorySearch): Promise<HistoryPage> {
+    return this.#whenReady(() => searchHistory(this.#index, search));
   }
 
   /** The index, for those who show it. */
@@ -358,6 +391,10 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  get #shown() {
+    return { index: this.#index, kept: this.#keeper?.store.keptFiles };
   }
 
   /** Resolves when the index is ready, or a little later all the same. */

@@ -8,6 +8,7 @@
 import type { ByteRange } from "../chunking/byte_range.ts";
 import type { Action } from "../core/action.ts";
 import type { Chunk, ChunkRun, Manifest } from "../core/chunk.ts";
+import type { ClientStatus, StatusAnswer } from "../core/client_status.ts";
 import type { Digest } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import type { TreePath } from "../core/path.ts";
@@ -227,6 +228,12 @@ export interface Receiver {
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
   /** What changed, newest first. */
   history(query: HistoryQuery): Promise<HistoryRecord[]>;
+  /**
+   * Tells how its client is doing, for people who look there; absent where nobody does. Nothing depends on it.
+   *
+   * @param signal Ends the request.
+   */
+  report?(status: ClientStatus, signal?: AbortSignal): Promise<StatusAnswer>;
   /** Lets go of files, sockets and locks. */
   close(): Promise<void>;
 }

@@ -32,6 +32,7 @@ export function throttledReceiver(receiver: Receiver, pace: Pace, signal: AbortS
     },
     read: (path, range) => receiver.read(path, range),
     history: (query) => receiver.history(query),
+    report: receiver.report?.bind(receiver),
     close: () => receiver.close(),
   };
 }

@@ -166,10 +166,10 @@ export class KeptFiles {
     return (rows as unknown as KeptRow[]).map(toKeptFile);
   }
 
-  /** What stood at a path, in the order in which it went: clocks may have been set meanwhile. */
-  versionsOf(path: TreePath): KeptFile[] {
-    const rows = this.#statements.sql(`${SELECT} WHERE path = ? AND NOT unsure ORDER BY kept.id`)
-      .all(path);
+  /** What stood at a path itself, what went last first: clocks may have been set meanwhile. */
+  versionsOf(path: TreePath, limit = 100): KeptFile[] {
+    const rows = this.#statements.sql(`${SELECT} WHERE path = ? AND NOT unsure ORDER BY kept.id DESC LIMIT ?`)
+      .all(path, limit);
     return (rows as unknown as KeptRow[]).map(toKeptFile);
   }
 
@@ -185,6 +185,22 @@ export class KeptFiles {
       ORDER BY path, since DESC, kept.id DESC LIMIT ?`)
       .all(after, under, high, under, low, time, time, limit);
     return (rows as unknown as KeptRow[]).map(toKeptFile);
+  }
+
+  /** The first path of which something is kept that is not before `from`, or comes after it, and is before `end`. */
+  firstPath(from: string, end: string | Uint8Array, inclusive: boolean): TreePath | undefined {
+    const row = this.#statements.sql(`
+      SELECT path FROM kept WHERE path ${inclusive ? ">=" : ">"} ? AND path < ? ORDER BY path LIMIT 1`)
+      .get(from, end);
+    return row?.path as TreePath | undefined;
+  }
+
+  /** What stood at a path at `time` and is gone by now. */
+  standingThere(path: TreePath, time: number): KeptFile | undefined {
+    const row = this.#statements.sql(`
+      ${SELECT} WHERE path = ? AND kept_at > ? AND since <= ? AND NOT unsure
+      ORDER BY since DESC, kept.id DESC LIMIT 1`).get(path, time, time);
+    return row && toKeptFile(row as unknown as KeptRow);
   }
 
   /** The kept file of a number. */

@@ -69,7 +69,7 @@ Deno.test("prune() judges each path by itself", () =>
     }));
     store.recordKept([{ entry: file("e"), keptAt: 0, cause: "removed" }]);
     const times = (path: string) =>
-      store.keptFiles.versionsOf(parsePath(path)).map(({ keptAt }) => keptAt / HOUR);
+      store.keptFiles.versionsOf(parsePath(path)).toReversed().map(({ keptAt }) => keptAt / HOUR);
     assertEquals((await store.prune({ count: 2 }, 3 * HOUR)).keptFiles, 2);
     assertEquals([times("a"), times("b"), times("e")], [[1, 2], [1, 2], [0]]);
     assertEquals((await store.prune({ age: HOUR }, 3 * HOUR)).keptFiles, 3);

@@ -72,10 +72,10 @@ export async function openKeeping(wrap: (local: LocalReceiver) => Receiver): Pro
 
 /** Serves a new directory, or `directory`; by way of `inFront`, when something shall stand in front of the receiver. */
 export async function serveTree(
-  { directory, inFront, keep, ...options }:
+  { directory, inFront, keep, pages = false, ...options }:
     & Partial<AppOptions>
     & Pick<LocalReceiverOptions, "keep">
-    & { directory?: string; inFront?: Receiver } = {},
+    & { directory?: string; inFront?: Receiver; /** Pages for people, too. */ pages?: boolean } = {},
 ): Promise<ServedTree> {
   using cleanUp = new DisposableStack();
   const path = directory ?? cleanUp.use(new TempDirectory()).path;
@@ -86,6 +86,7 @@ export async function serveTree(
     clock: systemClock,
     version: "1.2.3",
     guard: { token: TOKEN },
+    ...(pages ? { dashboard: { name: "/srv/tree", tree: receiver } } : {}),
     onFailure: (error) => failures.push(error),
     ...options,
   });
