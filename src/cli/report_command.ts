@@ -5,7 +5,7 @@ import { CATALOG_FLAGS, openCatalog } from "./catalog_location.ts";
 import { cataloguedPath } from "./changes.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
 import { visibleJson } from "./quote.ts";
-import { reportHtml } from "./report_html.ts";
+import { reportHtml } from "./report_html.tsx";
 import { reportCsv, reportText } from "./report_tables.ts";
 import { parseMoment } from "./since.ts";
 import { parseCount } from "./sizes.ts";

@@ -1,7 +1,7 @@
 /** A report as tables: the common ground of text, CSV and HTML. @module */
 import type { CatalogReport, Counts } from "../crawler/report_data.ts";
 import { quotePath } from "./quote.ts";
-import { count, grouped } from "../core/amounts.ts";
+import { count, grouped, signedBytes } from "../core/amounts.ts";
 import { formatBytes } from "./sizes.ts";
 import { widthOf } from "./text_width.ts";
 
@@ -98,11 +98,6 @@ export function cellText(value: string | number, kind: ColumnKind): string {
     default:
       return String(value);
   }
-}
-
-/** Bytes with a sign: `+1.5 MiB`. */
-export function signedBytes(bytes: number): string {
-  return `${bytes > 0 ? "+" : bytes < 0 ? "-" : ""}${formatBytes(Math.abs(bytes))}`;
 }
 
 /** A line that says what the report is about. */

@@ -5,7 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import { outcomesOf } from "../server/activity.ts";
 import { createApp } from "../server/app.ts";
 import type { TokenSource } from "../server/gate.ts";
-import { type Certificate, readOrMakeCertificate } from "../server/certificate.ts";
+import { readOrMakeCertificate } from "../server/certificate.ts";
 import { listen } from "../server/listen.ts";
 import { followToken, readOrMakeToken } from "../server/token_file.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
@@ -13,13 +13,12 @@ import { pinOf } from "../transport/pinned_fetch.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { DEFAULT_PORT, isLoopback, NO_FSYNC_FLAG } from "./destination.ts";
 import { freeBytes } from "./doctor_check.ts";
+import { aborted, parseListen, reachable, readTls, tokenFor } from "./listening.ts";
 import { openPrinter } from "./printer.ts";
 import { onReload } from "./reload.ts";
 import type { Printer } from "./report.ts";
 import { givenRetention, RETENTION_FLAGS } from "./retention_flags.ts";
-import { parseCount } from "./sizes.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
-import { usageError } from "./usage_error.ts";
 
 export const serveCommand: CommandBody = {
   description:
@@ -204,19 +203,6 @@ async function untilReady(receiver: LocalReceiver, printer: Printer, signal: Abo
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-}
-
-/** The token, and what gives the one that holds later. */
-function tokenFor(invocation: Invocation, context: Context, path: string) {
-  const value = context.environment(TOKEN_VARIABLE);
-  const named = invocation.flag("token-file");
-  if (value && named === undefined) return { value, isNew: false, now: () => value };
-  return { ...readOrMakeToken(named ?? path), now: followToken(named ?? path, context.clock) };
-}
-
 function readTokenFor(invocation: Invocation, clock: Clock): TokenSource | undefined {
   const path = invocation.flag("read-token-file");
   if (path === undefined) return undefined;
@@ -233,46 +219,10 @@ function namesOf(hostname: string): string[] {
     .filter((name) => name !== "0.0.0.0" && name !== "::" && name !== "");
 }
 
-/** An address that others can use, too, of a server that listens everywhere. */
-function reachable(url: string): string {
-  return url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=:)/, `//${Deno.hostname()}`);
-}
-
 /** What to type on the other machine. */
 function watchCommandFor(url: string, hostname: string, token: string, pin: string | undefined): string {
   const address = reachable(url);
   const plain = address.startsWith("http:") && !isLoopback(hostname) ? " --allow-plain-http" : "";
   const trust = pin === undefined ? "" : ` --tls-pin ${pin}`;
   return `FILESYNC_TOKEN=${token} filesync watch <dir> --to ${address}${plain}${trust}`;
-}
-
-/** Understands `--listen`. */
-export function parseListen(text: string): { hostname: string; port: number } {
-  const match = /^(?:(\[[0-9a-f:.]+\]|[^:\s]+):)?(\d+)$/i.exec(text) ??
-    /^(\[[0-9a-f:.]+\]|[^:\s]+)()$/i.exec(text);
-  if (match === null) {
-    throw usageError(`listen on "${text}"`, "it is not host:port", "Such as 127.0.0.1:7433 or 0.0.0.0:7433");
-  }
-  const [, host = "127.0.0.1", port] = match;
-  return {
-    hostname: host.replace(/^\[|\]$/g, ""),
-    port: port === "" ? DEFAULT_PORT : parseCount(port, "the port of --listen", { min: 0, max: 65_535 }),
-  };
-}
-
-function readTls(invocation: Invocation): Certificate | undefined {
-  const cert = invocation.flag("tls-cert");
-  const key = invocation.flag("tls-key");
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined) {
-    throw usageError("serve HTTPS", "--tls-cert and --tls-key belong together", "Give both");
-  }
-  const read = (path: string) => {
-    try {
-      return Deno.readTextFileSync(path);
-    } catch (error) {
-      throw toFilesyncError(`read "${path}"`, error);
-    }
-  };
-  return { cert: read(cert), key: read(key) };
 }

@@ -11,7 +11,7 @@ import { isLoopback, parseDestination } from "./destination.ts";
 import { settingsPath, settle } from "./main.ts";
 import { checkArguments, loadNamed, parseCommandLine } from "./parse.ts";
 import { quotePath } from "./quote.ts";
-import { parseListen } from "./serve.ts";
+import { parseListen } from "./listening.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
 import { usageError } from "./usage_error.ts";
 import { watchJobs } from "./watch_job.ts";

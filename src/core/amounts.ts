@@ -17,6 +17,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
+/** Bytes with a sign: `+1.5 MiB`. */
+export function signedBytes(bytes: number): string {
+  return `${bytes > 0 ? "+" : bytes < 0 ? "-" : ""}${formatBytes(Math.abs(bytes))}`;
+}
+
 /** Milliseconds for people, in at most two units: `0.4s`, `3s`, `3m 20s`, `2h 5m`, `3d 4h`. */
 export function formatDuration(ms: number): string {
   if (ms < 9950) return `${Math.round(Math.max(0, ms) / 100) / 10}s`;

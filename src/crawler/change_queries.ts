@@ -109,9 +109,19 @@ export async function* changes(sql: Sql, query: ChangeQuery): AsyncGenerator<Cha
   for await (const rows of all) yield rows.map(toRecord);
 }
 
+/** Some of the changes that `query` asks for, in no order: the first that are met. */
+export async function someChanges(sql: Sql, query: ChangeQuery, limit: number): Promise<ChangeRecord[]> {
+  const { text, parameters } = await changeSource(sql, query);
+  const rows = await sql.query(
+    `SELECT scan_id, time, kind, path, old_path, old_size, new_size FROM ${text} c LIMIT ${limit}`,
+    parameters,
+  );
+  return rows.map(toRecord);
+}
+
 function toRecord(row: Row): ChangeRecord {
   const optional = (name: string, column: string) =>
-    row[column] === null || row[column] === "" ? {} : { [name]: row[column] };
+    row[column] == null || row[column] === "" ? {} : { [name]: row[column] };
   return {
     scan: row.scan_id as number,
     time: row.time as number,

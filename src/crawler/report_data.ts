@@ -148,7 +148,7 @@ function countsOf(row: Row): Counts {
 }
 
 /** A condition on directories `d`, and its parameters. */
-function placeOf(
+export function placeOf(
   sql: Sql,
   host: string | undefined,
   under: string | undefined,
@@ -169,7 +169,8 @@ function placeOf(
   return { where: conditions.join(" AND "), parameters };
 }
 
-async function totalOf(
+/** What is in the catalog now, of a machine and below a directory. */
+export async function totalOf(
   sql: Sql,
   host: string | undefined,
   under: string | undefined,
@@ -183,9 +184,22 @@ async function totalOf(
   return { files: row.files as number, directories: row.directories as number, bytes: row.bytes as number };
 }
 
-async function periodsOf(sql: Sql, { period, under }: ReportQuery, asked: ChangeQuery): Promise<Period[]> {
+/**
+ * What happened day by day, or week by week.
+ *
+ * @param root A tree that is only ever scanned by itself: then the totals of its scans say it, and no change has to be
+ * looked at.
+ */
+export async function periodsOf(
+  sql: Sql,
+  { period, under }: Pick<ReportQuery, "period" | "under">,
+  asked: ChangeQuery,
+  root?: string,
+): Promise<Period[]> {
   const periods = new Map<string, Period>();
-  const rows = under === undefined ? await runsOf(sql, asked) : await changesByScan(sql, asked);
+  const rows = under === undefined || root !== undefined
+    ? await runsOf(sql, asked, root)
+    : await changesByScan(sql, asked);
   for (const row of rows) {
     const start = periodStart(row.time as number, period);
     const before = periods.get(start) ?? { start, scans: 0, ...NONE };
@@ -197,16 +211,21 @@ async function periodsOf(sql: Sql, { period, under }: ReportQuery, asked: Change
 }
 
 /** The totals that each scan left. */
-async function runsOf(sql: Sql, { since, until, host }: ChangeQuery): Promise<Row[]> {
+async function runsOf(sql: Sql, { since, until, host }: ChangeQuery, root?: string): Promise<Row[]> {
   const { time, milliseconds } = sql.dialect;
+  const parameters: Value[] = [since!, until!];
+  const conditions = [
+    host !== undefined && `AND host = $${parameters.push(host)}`,
+    root !== undefined && `AND root = $${parameters.push(root)}`,
+  ].filter((condition) => condition !== false).join(" ");
   return await sql.query(
     `SELECT ${
       milliseconds("started_at")
     } AS time, added, modified, removed, moved, bytes_added, bytes_modified,
        bytes_removed, growth
      FROM scan_runs WHERE state = 'done' AND started_at >= ${time("$1")} AND started_at < ${time("$2")}
-       ${host === undefined ? "" : "AND host = $3"} ORDER BY started_at`,
-    [since!, until!, ...(host === undefined ? [] : [host])],
+       ${conditions} ORDER BY started_at`,
+    parameters,
   );
 }
 

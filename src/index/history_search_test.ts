@@ -1,13 +1,16 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { DatabaseSync } from "node:sqlite";
 import { isWithin, parsePath, type TreePath } from "../core/path.ts";
-import { openDatabase } from "../database/open.ts";
 import { historyOf, type HistorySearch, MOST_LOOKED_AT, searchHistory } from "./history_search.ts";
 import { INDEX_MIGRATIONS } from "./schema.ts";
 import { type HistoryRow, TreeIndex } from "./tree_index.ts";
 
+/** An index in memory. */
 function newIndex(): TreeIndex {
-  return new TreeIndex(openDatabase(":memory:", { name: "index", migrations: INDEX_MIGRATIONS }));
+  const db = new DatabaseSync(":memory:");
+  for (const migration of INDEX_MIGRATIONS) db.exec(migration);
+  return new TreeIndex(db);
 }
 
 const PATHS = ["a", "a/b", "a/b/c", "a-b", "A/B", "x%y", "x_y", "d\\e"].map(parsePath);

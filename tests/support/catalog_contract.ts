@@ -13,10 +13,11 @@ import { FakeClock } from "./fake_clock.ts";
 import { FilesyncError } from "../../src/core/errors.ts";
 import type { TreePath } from "../../src/core/path.ts";
 import { blake3 } from "../../src/hashing/blake3.ts";
-import { type ChangeQuery, changes } from "../../src/crawler/change_queries.ts";
+import { biggestIn, fullestBelow, lastScan, scannedRoots, spaceIn } from "../../src/crawler/catalog_views.ts";
+import { type ChangeQuery, changes, someChanges } from "../../src/crawler/change_queries.ts";
 import { fingerprintFile } from "../../src/crawler/fingerprint.ts";
 import { recordChanges } from "../../src/crawler/live_feed.ts";
-import { makeReport } from "../../src/crawler/report_data.ts";
+import { makeReport, periodsOf } from "../../src/crawler/report_data.ts";
 import { takeFingerprints } from "../../src/crawler/take_fingerprints.ts";
 import { type Crawler, walkInThread } from "../../src/crawler/crawler.ts";
 import { sweepInterrupted } from "../../src/crawler/directory_ids.ts";
@@ -625,6 +626,41 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals(await ask({ under: `${root}/ab` }), ["added /ab/x false"]);
     assertEquals(await ask({ under: `${root}/ab/x` }), ["added /ab/x false"]);
     assertEquals(await ask({ host: "there" }), []);
+  });
+
+  test("spaceIn() and its kin tell what takes the space, down to the last directory", async (store, root) => {
+    makeTree(root, {
+      "a.txt": "1",
+      d: { "b.txt": "22", e: { "c.md": "333" } },
+      "d-e": { f: "4444" },
+      empty: {},
+    });
+    const clock = new FakeClock();
+    const { scan: id } = await scan(store, root, { clock });
+    await scan(store, root, { clock, host: "there" });
+    const { sql } = store;
+    const roots = await scannedRoots(sql);
+    assertEquals(roots.map(({ host, path }) => [host, path]), [["here", root], ["there", root]]);
+    assertEquals([roots[0].scan, roots[0].time, await lastScan(sql)], [id, clock.now(), id + 1]);
+    const place = { host: "here", under: root };
+    const { own, children, more } = await spaceIn(sql, place, 2);
+    assertEquals([own, more], [{ files: 1, bytes: 1 }, 1]);
+    assertEquals(children.map(({ path, files, bytes, directories }) => [path, files, bytes, directories]), [
+      [`${root}/d`, 2, 5, 2],
+      [`${root}/d-e`, 1, 4, 1],
+    ]);
+    assertEquals((await spaceIn(sql, { host: "here", under: "" }, 5)).children[0].bytes, 10);
+    assertEquals((await spaceIn(sql, { under: root }, 5)).own.bytes, 2);
+    const fullest = await fullestBelow(sql, place, 2);
+    assertEquals(fullest.map(({ path, bytes }) => [path, bytes]), [[`${root}/d-e`, 4], [`${root}/d/e`, 3]]);
+    const [biggest, ...others] = await biggestIn(sql, { host: "here", under: `${root}/d` }, 5);
+    assertEquals([biggest.path, biggest.size, others], [`${root}/d/b.txt`, 2, []]);
+    const some = await someChanges(sql, { host: "here", kinds: ["added"] }, 3);
+    assertEquals([some.length, some[0].kind, some[0].time], [3, "added", clock.now()]);
+    const asked = { since: 0, until: clock.now() + 1, host: "here", under: root };
+    const periods = await periodsOf(sql, { period: "day", under: root }, asked);
+    assertEquals(periods, await periodsOf(sql, { period: "day", under: root }, asked, root));
+    assertEquals(periods[0].growth, 10);
   });
 
   test("makeReport() counts by period, directory and extension", async (store, root) => {

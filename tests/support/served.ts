@@ -3,7 +3,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import type { FakeContext } from "./command_line.ts";
 import type { Home, Outcome } from "./run_command.ts";
 
-/** A server that runs until the test ends. */
+/** A server that runs until the test ends: `serve`, or another command that listens. */
 export class Served implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly context: FakeContext;
@@ -11,7 +11,7 @@ export class Served implements AsyncDisposable {
 
   constructor(home: Home, ...args: string[]) {
     this.context = home.context({ signal: this.#stop.signal });
-    this.#ended = home.runIn(this.context, "serve", ...args);
+    this.#ended = home.runIn(this.context, ...(args[0] === "catalog" ? args : ["serve", ...args]));
   }
 
   /** The object or the line that says that it listens. */

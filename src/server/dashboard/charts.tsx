@@ -5,7 +5,7 @@
  * @module
  */
 import type { Child } from "hono/jsx";
-import { formatBytes } from "../../core/amounts.ts";
+import { formatBytes, signedBytes } from "../../core/amounts.ts";
 import { visible } from "../../core/visible.ts";
 import { type Tile, treemap } from "./treemap.ts";
 
@@ -20,24 +20,35 @@ export interface GrowthStep {
   href?: string;
 }
 
-/** Columns of bytes that came, above the line, and went, below it. */
-export function GrowthChart({ steps, title }: { steps: readonly GrowthStep[]; title: string }) {
-  const [width, height, left, foot] = [960, 240, 10, 20];
+/** How wide the widest column is. */
+const WIDEST = 40;
+
+/**
+ * Columns of bytes that came, above the line, and went, below it.
+ *
+ * @param props.width In units of text of 11: of a chart that is shown narrower, letters are smaller. @default {960}
+ */
+export function GrowthChart(
+  { steps, title, width = 960 }: { steps: readonly GrowthStep[]; title: string; width?: number },
+) {
+  const [height, left, foot] = [240, 10, 20];
   const up = Math.max(1, ...steps.map(({ came }) => came));
   const down = Math.max(0, ...steps.map(({ went }) => went));
   const scale = (height - foot - 10) / (up + down);
   const zero = 10 + up * scale;
   const step = (width - 2 * left) / steps.length;
+  const column = Math.min(WIDEST, step * 0.8);
+  const named = Math.ceil(steps.length / (width / 90));
   return (
     <Chart {...{ width, height, title }}>
       {steps.map(({ start, came, went, growth, href }, i) => {
         const x = left + i * step + step * 0.1;
-        const isNamed = i % Math.ceil(steps.length / 10) === 0;
+        const isNamed = i % named === 0;
         return (
           <MayLead to={href} label={`${start}: ${signedBytes(growth)}`}>
             <title>{`${start}: ${signedBytes(growth)}`}</title>
-            <Box className="up" x={x} y={zero - came * scale} width={step * 0.8} height={came * scale} />
-            <Box className="down" x={x} y={zero} width={step * 0.8} height={went * scale} />
+            <Box className="up" x={x} y={zero - came * scale} width={column} height={came * scale} />
+            <Box className="down" x={x} y={zero} width={column} height={went * scale} />
             {isNamed ? <text x={px(x)} y={height - 6}>{start.slice(5)}</text> : ""}
           </MayLead>
         );
@@ -111,18 +122,22 @@ export function AreaChart(
   );
 }
 
-/** A value over time as a line, from its least to its most. */
+/** A value over time as a line, from its least to its most. `width` is as for {@linkcode GrowthChart}. */
 export function LineChart(
-  { points, title }: { points: readonly { name: string; value: number }[]; title: string },
+  { points, title, width = 960 }: {
+    points: readonly { name: string; value: number }[];
+    title: string;
+    width?: number;
+  },
 ) {
-  const [width, height, left, foot, top] = [960, 220, 80, 20, 12];
+  const [height, left, foot, top] = [180, 72, 20, 12];
   const values = points.map(({ value }) => value);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const xOf = (i: number) => left + i / Math.max(1, points.length - 1) * (width - left - 20);
   const yOf = (value: number) =>
     top + (1 - (value - least) / Math.max(1, most - least)) * (height - foot - top - 8);
   const line = points.map(({ value }, i) => `${px(xOf(i))} ${px(yOf(value))}`).join("L");
-  const named = Math.ceil(points.length / 8);
+  const named = Math.ceil(points.length / (width / 90));
   return (
     <Chart {...{ width, height, title }}>
       {[...new Set([least, (least + most) / 2, most])].map((value) => (
@@ -151,9 +166,11 @@ export interface TreemapItem {
   href?: string;
 }
 
-/** Rectangles as big as what they stand for, the biggest first. */
-export function TreemapChart({ items, title }: { items: readonly TreemapItem[]; title: string }) {
-  const [width, height] = [960, 420];
+/** Rectangles as big as what they stand for, the biggest first. `width` is as for {@linkcode GrowthChart}. */
+export function TreemapChart(
+  { items, title, width = 960 }: { items: readonly TreemapItem[]; title: string; width?: number },
+) {
+  const height = Math.round(width / 2);
   const shown = items.filter(({ value }) => value > 0);
   const whole = shown.reduce((sum, { value }) => sum + value, 0);
   const tiles = treemap(shown.map(({ value }) => value), { width, height });
@@ -223,11 +240,6 @@ function Box(
 ) {
   if (width <= 0 || height <= 0) return null;
   return <rect class={className} x={px(x)} y={px(y)} width={px(width)} height={px(height)} />;
-}
-
-/** Bytes with a sign: `+1.5 MiB`. */
-export function signedBytes(bytes: number): string {
-  return `${bytes > 0 ? "+" : bytes < 0 ? "-" : ""}${formatBytes(Math.abs(bytes))}`;
 }
 
 function px(number: number): string {

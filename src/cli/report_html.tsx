@@ -1,7 +1,8 @@
 /** A report as one page of HTML that needs nothing else: no script, no font, no picture from elsewhere. @module */
 import type { CatalogReport, Period, Share } from "../crawler/report_data.ts";
+import { GrowthChart, SharesChart } from "../server/dashboard/charts.tsx";
 import { visible } from "./quote.ts";
-import { cellText, headline, isNumeric, type ReportTable, signedBytes, tablesOf } from "./report_tables.ts";
+import { cellText, headline, isNumeric, type ReportTable, tablesOf } from "./report_tables.ts";
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d1d9e0; --page: #fff; --up: #1a7f37; --down: #cf222e; }
@@ -59,63 +60,19 @@ function tableHtml({ columns, rows }: ReportTable): string {
   return `<div class="wide"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body}\n</tbody>\n</table></div>`;
 }
 
-/** Columns of bytes that came, above the line, and went, below it. */
+/** The charts need their classes as {@linkcode STYLE} has them. */
 function growthChart(periods: Period[]): string {
-  const [width, height, left, foot] = [960, 240, 10, 20];
-  const up = Math.max(1, ...periods.map(({ bytesAdded, bytesModified }) => bytesAdded + bytesModified));
-  const down = Math.max(0, ...periods.map(({ bytesRemoved }) => bytesRemoved));
-  const scale = (height - foot - 10) / (up + down);
-  const zero = 10 + up * scale;
-  const step = (width - 2 * left) / periods.length;
-  const bars = periods.map(({ start, bytesAdded, bytesModified, bytesRemoved, growth }, i) => {
-    const x = left + i * step + step * 0.1;
-    const came = (bytesAdded + bytesModified) * scale;
-    const label = i % Math.ceil(periods.length / 10) === 0
-      ? `<text x="${px(x)}" y="${height - 6}">${start.slice(5)}</text>`
-      : "";
-    return `<g><title>${start}: ${signedBytes(growth)}</title>${bar("up", x, zero - came, step * 0.8, came)}${
-      bar("down", x, zero, step * 0.8, bytesRemoved * scale)
-    }${label}</g>`;
-  });
-  return svg(width, height, "Bytes added and modified, and removed, by period", [
-    ...bars,
-    `<line class="axis" x1="${left}" x2="${width - left}" y1="${px(zero)}" y2="${px(zero)}"/>`,
-  ]);
+  const steps = periods.map(({ start, bytesAdded, bytesModified, bytesRemoved, growth }) => ({
+    start,
+    came: bytesAdded + bytesModified,
+    went: bytesRemoved,
+    growth,
+  }));
+  return String(<GrowthChart title="Bytes added and modified, and removed, by period" steps={steps} />);
 }
 
-/** A bar to the right for what grew, to the left for what shrank. */
 function sharesChart(shares: Share[], title: string): string {
-  const grown = shares.filter(({ growth }) => growth !== 0);
-  if (grown.length === 0) return "";
-  const [width, row, middle] = [960, 22, 560];
-  const most = Math.max(...grown.map(({ growth }) => Math.abs(growth)));
-  const lines = grown.map(({ name, growth }, i) => {
-    const length = Math.abs(growth) / most * 280;
-    const y = i * row + 3;
-    const text = [...(name || "(none)")];
-    const shown = text.length > 44 ? `…${text.slice(-43).join("")}` : text.join("");
-    return `<g><title>${escape(name)}: ${signedBytes(growth)}</title><text x="0" y="${y + 12}">${
-      escape(shown)
-    }</text>${
-      bar(growth > 0 ? "up" : "down", growth > 0 ? middle : middle - length, y, length, row - 6)
-    }<text x="${middle + 290}" y="${y + 12}">${signedBytes(growth)}</text></g>`;
-  });
-  return svg(width, grown.length * row, title, lines);
-}
-
-function bar(className: string, x: number, y: number, width: number, height: number): string {
-  if (width <= 0 || height <= 0) return "";
-  return `<rect class="${className}" x="${px(x)}" y="${px(y)}" width="${px(width)}" height="${px(height)}"/>`;
-}
-
-function px(number: number): string {
-  return String(Math.round(number * 10) / 10);
-}
-
-function svg(width: number, height: number, title: string, parts: string[]): string {
-  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(title)}">\n${
-    parts.join("\n")
-  }\n</svg>\n`;
+  return String(<SharesChart title={title} shares={shares} />);
 }
 
 function escape(text: string): string {
