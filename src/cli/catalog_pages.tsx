@@ -293,7 +293,7 @@ function Space({ space: { own, children, more }, asked }: { space: SpaceView; as
     return { name, value: bytes, href: here({ host, under: path }) };
   });
   const loose = own.bytes > 0 ? [{ name: "files here", value: own.bytes }] : [];
-  const all = [...items, ...loose].sort((a, b) => b.value - a.value);
+  const all = [...items, ...loose];
   return (
     <Card id="space" title="What takes the space">
       {all.every(({ value }) => value === 0)

@@ -59,7 +59,7 @@ Deno.test("catalogSection() shows growth, changes and what takes the space, and 
   // The only tree is shown at once.
   assertMatch(first, /<title>.*tree · catalog/);
   assertMatch(first, /2026-01-21: \+4\.9 KiB/);
-  assertMatch(first, /aria-label="d: 8\.8 KiB, 94\.7 %"/);
+  assertMatch(first, /<title>d 8\.8 KiB, 94\.7 %<\/title>/);
   assert(!first.includes("<script>") && first.includes("&lt;script&gt;alert(1)&lt;"));
   const hrefs = [...first.matchAll(/href="(\/\?[^"]*)"/g)].map(([, href]) => href.replaceAll("&amp;", "&"));
   const [evil] = hrefs.filter((href) => href.includes("script"));

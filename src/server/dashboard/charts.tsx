@@ -5,7 +5,7 @@
  * @module
  */
 import type { Child } from "hono/jsx";
-import { formatBytes, signedBytes } from "../../core/amounts.ts";
+import { count, formatBytes, signedBytes } from "../../core/amounts.ts";
 import { visible } from "../../core/visible.ts";
 import { type Tile, treemap } from "./treemap.ts";
 
@@ -45,12 +45,11 @@ export function GrowthChart(
         const x = left + i * step + step * 0.1;
         const isNamed = i % named === 0;
         return (
-          <MayLead to={href} label={`${start}: ${signedBytes(growth)}`}>
-            <title>{`${start}: ${signedBytes(growth)}`}</title>
+          <Part to={href} label={`${start}: ${signedBytes(growth)}`}>
             <Box className="up" x={x} y={zero - came * scale} width={column} height={came * scale} />
             <Box className="down" x={x} y={zero} width={column} height={went * scale} />
             {isNamed ? <text x={px(x)} y={height - 6}>{start.slice(5)}</text> : ""}
-          </MayLead>
+          </Part>
         );
       })}
       <line class="axis" x1={left} x2={width - left} y1={px(zero)} y2={px(zero)} />
@@ -73,12 +72,11 @@ export function SharesChart(
         const y = i * row + 3;
         const x = growth > 0 ? middle : middle - length;
         return (
-          <g>
-            <title>{visible(`${name}: ${signedBytes(growth)}`)}</title>
+          <Part label={visible(`${name}: ${signedBytes(growth)}`)}>
             <text x="0" y={y + 12}>{visible(endOf(name || "(none)", 44))}</text>
             <Box className={growth > 0 ? "up" : "down"} x={x} y={y} width={length} height={row - 6} />
             <text x={middle + 290} y={y + 12}>{signedBytes(growth)}</text>
-          </g>
+          </Part>
         );
       })}
     </Chart>
@@ -148,11 +146,10 @@ export function LineChart(
       ))}
       <path class="line" d={`M${line}`} />
       {points.map(({ name, value }, i) => (
-        <g>
-          <title>{`${name}: ${formatBytes(value)}`}</title>
+        <Part label={`${name}: ${formatBytes(value)}`}>
           <circle class="dot" cx={px(xOf(i))} cy={px(yOf(value))} r="2.5" />
           {i % named === 0 ? <text x={px(xOf(i) - 14)} y={height - 4}>{name.slice(5)}</text> : ""}
-        </g>
+        </Part>
       ))}
     </Chart>
   );
@@ -166,27 +163,40 @@ export interface TreemapItem {
   href?: string;
 }
 
-/** Rectangles as big as what they stand for, the biggest first. `width` is as for {@linkcode GrowthChart}. */
+/** Rectangles as big as what they stand for. `width` is as for {@linkcode GrowthChart}. */
 export function TreemapChart(
   { items, title, width = 960 }: { items: readonly TreemapItem[]; title: string; width?: number },
 ) {
   const height = Math.round(width / 2);
-  const shown = items.filter(({ value }) => value > 0);
-  const whole = shown.reduce((sum, { value }) => sum + value, 0);
+  const whole = items.reduce((sum, { value }) => sum + value, 0);
+  const shown = withOthers(items, whole * SMALLEST_SHARE);
   const tiles = treemap(shown.map(({ value }) => value), { width, height });
   return (
     <Chart {...{ width, height, title }} className="treemap">
       {shown.map(({ name, value, href }, i) => {
-        const label = visible(`${name}: ${formatBytes(value)}, ${(value / whole * 100).toFixed(1)} %`);
+        const label = visible(`${name} ${formatBytes(value)}, ${(value / whole * 100).toFixed(1)} %`);
         return (
-          <MayLead to={href} label={label}>
-            <title>{label}</title>
+          <Part to={href} label={label}>
             <Box className={`tile tone-${i % 6}`} {...inset(tiles[i])} />
             <TileText tile={tiles[i]} name={name} value={value} />
-          </MayLead>
+          </Part>
         );
       })}
     </Chart>
+  );
+}
+
+/** The part of the whole below which nothing would be seen of a tile. */
+const SMALLEST_SHARE = 0.002;
+
+/** Items that are as big as `least`, the biggest first, and all others as one. */
+function withOthers(items: readonly TreemapItem[], least: number): TreemapItem[] {
+  const big = items.filter(({ value }) => value > 0 && value >= least).toSorted((a, b) => b.value - a.value);
+  const small = items.filter(({ value }) => value > 0 && value < least);
+  const rest = small.reduce((sum, { value }) => sum + value, 0);
+  if (rest === 0 || rest < least) return big;
+  return [...big, { name: count(small.length, "smaller one"), value: rest }].sort((a, b) =>
+    b.value - a.value
   );
 }
 
@@ -224,9 +234,15 @@ function Chart(
   );
 }
 
-function MayLead({ to, label, children }: { to?: string; label: string; children?: Child }) {
-  if (to === undefined) return <g role="img" aria-label={label}>{children}</g>;
-  return <a href={to} aria-label={label}>{children}</a>;
+/** A part of a chart, by its name, which may lead to more. What is written in it says nothing else. */
+function Part({ to, label, children }: { to?: string; label: string; children?: Child }) {
+  const named = (
+    <>
+      <title>{label}</title>
+      <g aria-hidden="true">{children}</g>
+    </>
+  );
+  return to === undefined ? <g role="img">{named}</g> : <a href={to}>{named}</a>;
 }
 
 function Box(

@@ -337,9 +337,13 @@ function Versions(
             ))}
           </Table>
         )}
-      {mayRestore || versions.length === 0
-        ? ""
-        : <p class="note">With this login nothing can be restored.</p>}
+      {versions.length === 0 ? "" : (
+        <p class="note">
+          {mayRestore
+            ? "What stands there now is kept before it is replaced. A client that pushes this path puts its own content back with its next change."
+            : "With this login nothing can be restored."}
+        </p>
+      )}
     </Card>
   );
 }
