@@ -54,7 +54,7 @@ for (const [command, ...args] of READERS) {
         const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
         assertEquals([code, err], [0, ""], out);
         if (command === "mandoc") assertEquals(out, "");
-        else assertStringIncludes(out.replace(/.\x08/g, ""), "filesync watch <dir> --to DEST [flags]");
+        else assertStringIncludes(out.replace(/.\x08/g, ""), "filesync status [<dir>] [flags]");
       }),
   });
 }
