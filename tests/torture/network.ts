@@ -1,6 +1,6 @@
 /** The attack by the network: everything between a client and its server that can go wrong, all at once. @module */
 import { systemClock } from "../../src/core/clock.ts";
-import { FaultGateway, type Misdeed, MISDEEDS } from "../support/fault_gateway.ts";
+import { FaultGateway, MISDEEDS } from "../support/fault_gateway.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { type Program, run as runProgram, startServer, startWatch } from "../support/program.ts";
 import { storm } from "../support/storm.ts";
@@ -50,7 +50,7 @@ async function run({ signal, seed }: AttackJob): Promise<Figures> {
   await watch.event("connection", { state: "online" });
 
   const faults: string[] = [];
-  const measured = { rounds: 0, changes: 0, requests: 0, clockJumps: 0, slowestRecoveryMs: 0 };
+  const measured: Record<string, number> = { rounds: 0, changes: 0, clockJumps: 0, slowestRecoveryMs: 0 };
   for (let round = 0; faults.length === 0 && (round === 0 || !signal.aborted); round++) {
     const calm = AbortSignal.any([signal, AbortSignal.timeout(ROUND_MS)]);
     gateway.plan = () => chance(SHARE) ? one(MISDEEDS) : undefined;
@@ -100,13 +100,8 @@ async function run({ signal, seed }: AttackJob): Promise<Figures> {
       faults.push(`${program.label} showed a stack`);
     }
   }
-  measured.requests = gateway.requests;
-  const { counts } = gateway;
-  return {
-    runs: gateway.misdeeds,
-    faults,
-    measured: { ...measured, ...counts satisfies Record<Misdeed, number> },
-  };
+  Object.assign(measured, { requests: gateway.requests, misdeeds: gateway.misdeeds }, gateway.counts);
+  return { runs: measured.changes, faults, measured };
 }
 
 /** Does something to the connections themselves. */
