@@ -12,11 +12,25 @@ import kills from "../tests/torture/kills.ts";
 import network from "../tests/torture/network.ts";
 import powercut from "../tests/torture/powercut.ts";
 import requests from "../tests/torture/requests.ts";
+import scaleCrowd from "../tests/torture/scale_crowd.ts";
+import scaleFiles from "../tests/torture/scale_files.ts";
+import scaleShapes from "../tests/torture/scale_shapes.ts";
 import sockets from "../tests/torture/sockets.ts";
 import swaps from "../tests/torture/swaps.ts";
 
 /** All attacks by name. */
-export const ATTACKS: Record<string, Attack> = { swaps, requests, sockets, kills, powercut, network, disk };
+export const ATTACKS: Record<string, Attack> = {
+  swaps,
+  requests,
+  sockets,
+  kills,
+  powercut,
+  network,
+  disk,
+  "scale-files": scaleFiles,
+  "scale-shapes": scaleShapes,
+  "scale-crowd": scaleCrowd,
+};
 
 /** What came of an attack, in one line and one for each fault. */
 export function textOf(name: string, seconds: number, { runs, faults, measured }: Figures): string {
@@ -27,7 +41,7 @@ export function textOf(name: string, seconds: number, { runs, faults, measured }
 
 /** Runs one attack for `seconds`. */
 export async function attackFor(attack: Attack, seconds: number, seed: number): Promise<Figures> {
-  return await attack.run({ signal: AbortSignal.timeout(1_000 * seconds), seed });
+  return await attack.run({ signal: AbortSignal.timeout(1_000 * seconds), seconds, seed });
 }
 
 async function main(args: string[]): Promise<number> {
@@ -39,7 +53,7 @@ async function main(args: string[]): Promise<number> {
   if (!(seconds > 0) || unknown.length > 0) {
     console.error("deno task torture <seconds> [names] [--seed N]; the names are:");
     for (const [name, { summary }] of Object.entries(ATTACKS)) {
-      console.error(`  ${name.padEnd(10)} ${summary}`);
+      console.error(`  ${name.padEnd(12)} ${summary}`);
     }
     return 2;
   }

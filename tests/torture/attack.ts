@@ -9,6 +9,8 @@
 export interface AttackJob {
   /** Aborts when the time is up. */
   signal: AbortSignal;
+  /** The time until then, for attacks whose size depends on it. */
+  seconds: number;
   /** Where the randomness starts, so that a run can be repeated as far as the machine allows. */
   seed: number;
 }
