@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describeBytes } from "../chunking/describe.ts";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import type { OpenFile } from "../files/tree_root.ts";
@@ -46,7 +46,7 @@ Deno.test("FreshContents.describe() takes of a file that shrinks what is left", 
 });
 
 Deno.test("FreshContents keeps no more than it may, and makes room again", () => {
-  const fresh = new FreshContents(250);
+  const fresh = new FreshContents(1_000);
   const [a, b, c] = [noise(100), noise(101), noise(102)];
   const digests = [a, b, c].map((data) => fresh.describe(fileOf(data)).digest);
   assertEquals(digests.map((digest) => fresh.get(digest)), [a, b, undefined]);
@@ -57,4 +57,14 @@ Deno.test("FreshContents keeps no more than it may, and makes room again", () =>
   fresh.clear();
   fresh.describe(fileOf(a));
   assertEquals(digests.map((digest) => fresh.get(digest)), [a, undefined, undefined]);
+});
+
+Deno.test("FreshContents keeps few of the smallest contents: each costs more than its bytes", () => {
+  const fresh = new FreshContents(10_000);
+  const digests = Array.from(
+    { length: 1_000 },
+    (_, i) => fresh.describe(fileOf(new TextEncoder().encode(`${i}`))).digest,
+  );
+  const kept = digests.filter((digest) => fresh.get(digest) !== undefined).length;
+  assert(kept > 10 && kept < 50, `${kept} are kept`);
 });
