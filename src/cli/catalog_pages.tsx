@@ -71,32 +71,31 @@ function catalogRoutes({ sql, name }: Store, clock: Clock, shell: Shell): Hono {
     const { host, under = "", period } = asked;
     const until = clock.now() + 1;
     const day = periodStart(clock.now(), "day");
+    const root = loneRoot(roots, asked);
+    const place = { host, under, isMost: under === "" || root !== undefined };
     const view = await remembered.get(JSON.stringify([asked, day]), async () => ({
-      total: await totalOf(sql, host, asked.under),
       periods: await periodsOf(
         sql,
         asked,
         { since: until - LOOKS_BACK[period], until, host, under: asked.under },
-        loneRoot(roots, asked),
+        root,
       ),
-      space: asked.under === undefined
-        ? await spaceOfRoots(roots)
-        : await spaceIn(sql, { host, under }, TILES),
-      fullest: await fullestBelow(sql, { host, under }, LISTED),
-      biggest: asked.under === undefined ? [] : await biggestIn(sql, { host, under }, LISTED),
+      space: asked.under === undefined ? await spaceOfRoots(roots) : await spaceIn(sql, place, TILES),
+      fullest: await fullestBelow(sql, place, LISTED),
+      biggest: asked.under === undefined ? [] : await biggestIn(sql, place, LISTED),
     }));
     const body = (
       <>
         <Way asked={asked} />
         <h1>{asked.under === undefined ? "Catalog" : <Foreign text={lastName(asked.under)} />}</h1>
-        <Total {...view.total} />
+        <Total {...view.space.total} />
         <div class="grid">
           <div class="column">
             <Space space={view.space} asked={asked} />
             <Fullest all={view.fullest} asked={asked} />
           </div>
           <div class="column">
-            <Growth periods={view.periods} total={view.total.bytes} asked={asked} />
+            <Growth periods={view.periods} total={view.space.total.bytes} asked={asked} />
             {asked.under === undefined ? <Roots roots={roots} /> : <Biggest files={view.biggest} />}
           </div>
         </div>
@@ -112,7 +111,8 @@ function catalogRoutes({ sql, name }: Store, clock: Clock, shell: Shell): Hono {
       children.push({ name: path || "/", path, host, ...await totalOf(sql, host, path) });
     }
     children.sort((a, b) => b.bytes - a.bytes);
-    return { own: { files: 0, bytes: 0 }, children, more: Math.max(0, roots.length - TILES) };
+    const total = await totalOf(sql, undefined, undefined);
+    return { total, own: { files: 0, bytes: 0 }, children, more: Math.max(0, roots.length - TILES) };
   }
 
   app.get("/changes", shell.guard, async (c) => {

@@ -31,10 +31,14 @@ export interface CatalogPlace {
   host?: string;
   /** Absolute path of a directory, without a slash at the end; empty for the top of the system. */
   under: string;
+  /** Whether that is most of the catalog. @default {false} */
+  isMost?: boolean;
 }
 
 /** What takes the space in a directory. */
 export interface SpaceView {
+  /** All that is in it. */
+  total: { files: number; bytes: number; directories: number };
   /** Its files themselves. */
   own: { files: number; bytes: number };
   /** The directories in it, the biggest first. */
@@ -58,8 +62,12 @@ export async function scannedRoots(sql: Sql): Promise<ScannedRoot[]> {
  *
  * @param most Most directories that are told.
  */
-export async function spaceIn(sql: Sql, { host, under }: CatalogPlace, most: number): Promise<SpaceView> {
-  const { where, parameters } = placeOf(sql, host, under);
+export async function spaceIn(
+  sql: Sql,
+  { host, under, isMost = false }: CatalogPlace,
+  most: number,
+): Promise<SpaceView> {
+  const { where, parameters } = placeOf(sql, host, under, isMost);
   const place = `$${parameters.push(under)}`;
   const name = sql.dialect.firstName(`substr(d.path, length(CAST(${place} AS TEXT)) + 2)`);
   const rows = await sql.query(
@@ -68,10 +76,12 @@ export async function spaceIn(sql: Sql, { host, under }: CatalogPlace, most: num
     parameters,
   );
   const sums = rows.map((row) => ({ ...row, path: `${under}/${row.name}` }) as unknown as DirectorySum);
+  const sum = (key: "files" | "bytes" | "directories") => sums.reduce((sum, one) => sum + one[key], 0);
   // Only the directory itself has no name there.
   const own = sums.find(({ name }) => name === "");
   const children = sums.filter((sum) => sum !== own);
   return {
+    total: { files: sum("files"), bytes: sum("bytes"), directories: sum("directories") },
     own: { files: own?.files ?? 0, bytes: own?.bytes ?? 0 },
     children: children.slice(0, most),
     more: Math.max(0, children.length - most),
@@ -81,10 +91,10 @@ export async function spaceIn(sql: Sql, { host, under }: CatalogPlace, most: num
 /** The directories below one that hold the most themselves. */
 export async function fullestBelow(
   sql: Sql,
-  { host, under }: CatalogPlace,
+  { host, under, isMost = false }: CatalogPlace,
   most: number,
 ): Promise<DirectorySum[]> {
-  const { where, parameters } = placeOf(sql, host, under);
+  const { where, parameters } = placeOf(sql, host, under, isMost);
   const rows = await sql.query(
     `SELECT d.path AS path, d.files AS files, d.bytes AS bytes FROM directories d
      WHERE ${where} AND d.bytes > 0 ORDER BY d.bytes DESC, d.path LIMIT ${most}`,

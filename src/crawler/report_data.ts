@@ -147,24 +147,32 @@ function countsOf(row: Row): Counts {
   };
 }
 
-/** A condition on directories `d`, and its parameters. */
+/**
+ * A condition on directories `d`, and its parameters.
+ *
+ * @param isMost Whether most of the catalog is meant. @default {when no directory is named}
+ */
 export function placeOf(
   sql: Sql,
   host: string | undefined,
   under: string | undefined,
+  isMost = under === undefined,
 ): { where: string; parameters: Value[] } {
   const parameters: Value[] = [];
   const conditions = ["1 = 1"];
+  const column = (name: string) => isMost ? sql.dialect.unindexed(name) : name;
+  const hostId = column("d.host_id");
   if (host !== undefined) {
-    conditions.push(`d.host_id = (SELECT id FROM hosts WHERE name = $${parameters.push(host)})`);
+    conditions.push(`${hostId} = (SELECT id FROM hosts WHERE name = $${parameters.push(host)})`);
   }
   if (under !== undefined) {
     const place = `$${parameters.push(under)}`;
+    const path = column("d.path");
     conditions.push(
-      `((${isSamePath(sql.dialect, "d.path", place)}) OR (${isBelow(sql.dialect, "d.path", place)}))`,
+      `((${isSamePath(sql.dialect, path, place)}) OR (${isBelow(sql.dialect, path, place)}))`,
     );
     // So that the index on host and path serves.
-    if (host === undefined) conditions.push("d.host_id IN (SELECT id FROM hosts)");
+    if (host === undefined) conditions.push(`${hostId} IN (SELECT id FROM hosts)`);
   }
   return { where: conditions.join(" AND "), parameters };
 }

@@ -643,7 +643,9 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals(roots.map(({ host, path }) => [host, path]), [["here", root], ["there", root]]);
     assertEquals([roots[0].scan, roots[0].time, await lastScan(sql)], [id, clock.now(), id + 1]);
     const place = { host: "here", under: root };
-    const { own, children, more } = await spaceIn(sql, place, 2);
+    const { own, children, more, total } = await spaceIn(sql, place, 2);
+    assertEquals(total, { files: 4, bytes: 10, directories: 5 });
+    assertEquals(await spaceIn(sql, { ...place, isMost: true }, 2), { own, children, more, total });
     assertEquals([own, more], [{ files: 1, bytes: 1 }, 1]);
     assertEquals(children.map(({ path, files, bytes, directories }) => [path, files, bytes, directories]), [
       [`${root}/d`, 2, 5, 2],
