@@ -60,6 +60,8 @@ export interface BatchTarget {
    * @param content What was to be there when it was looked for; it may have been replaced since.
    */
   onStale: (path: TreePath, content?: Digest) => void;
+  /** Told that the tree was changed, perhaps, and that this could not be recorded. */
+  onUnrecorded: () => void;
 }
 
 /**
@@ -220,6 +222,8 @@ function carryOut(
   using settling = new DisposableStack();
   settling.defer(() => keeping?.settle());
   const work = new BatchWork(anchor, target, { verified, keeping });
+  using recording = new DisposableStack();
+  recording.defer(() => target.onUnrecorded());
   const answer = index.transaction(() => {
     const before = index.sequence;
     const results = batch.actions.map((action, at): ActionResult => {
@@ -229,6 +233,8 @@ function carryOut(
         work.do(action, content);
         return { done: true };
       } catch (error) {
+        // A full disk ends a transaction of SQLite: each record after it would stand alone.
+        if (!index.db.isTransaction) throw error;
         const failure = toFilesyncError(`${action.type} "${action.path}"`, error);
         if (TREE_DIFFERS.has(failure.code)) work.findStale(action);
         return { done: false, problem: problemOf(failure, action.path) };
@@ -248,6 +254,7 @@ function carryOut(
     }
     return answer;
   }, { syncedLater });
+  recording.move();
   const isFull = answer.results.some((result) => !result.done && result.problem.code === "disk-full");
   if (isFull) {
     staging.clear();

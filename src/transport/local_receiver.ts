@@ -111,6 +111,8 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   readonly #closing = new AbortController();
   /** Whether anything of ours is to be gone from the tree in the end. */
   readonly #leavesNothing: boolean;
+  /** Whether the tree was changed without a record: it is looked at before it is changed again. */
+  #unrecorded = false;
   /** A look at the tree that has not begun yet: whoever asks now is in time for it. */
   #nextRefresh: Promise<RefreshResult> | undefined;
   #progress: RefreshProgress | undefined = { seen: 0, read: 0, readBytes: 0 };
@@ -322,6 +324,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
 
   async apply(batch: Batch): Promise<BatchResult> {
     await this.#whenReady(() => refuseTooMany(batch.actions, "actions"));
+    if (this.#unrecorded) await this.#catchUp();
     const stale = new Set<TreePath>();
     const work = applyBatch(batch, {
       root: this.root,
@@ -333,6 +336,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
       writing: this.#writing,
       clock: this.#clock,
       keeper: this.#keeper,
+      onUnrecorded: () => this.#unrecorded = true,
       onStale: (path, content) => {
         const entry = this.#index.get(path);
         if (content === undefined || (entry?.kind === "file" && entry.digest === content)) stale.add(path);
@@ -425,6 +429,14 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
 
   #isHere(chunk: Digest): boolean {
     return this.#staging.placeOf(chunk) !== undefined || this.#index.placeOf(chunk) !== undefined;
+  }
+
+  /** Takes into the index what was done and could not be recorded, as after a crash. */
+  async #catchUp(): Promise<void> {
+    await this.#writing.run(async () => {
+      if (this.#unrecorded) await this.#look();
+      this.#unrecorded = false;
+    });
   }
 
   /** Drops paths where something else was found than the index says; a refresh will look at them again. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertLess, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { stub } from "@std/testing/mock";
+import { existsSync } from "@std/fs";
 import { randomBytes } from "../../tests/support/bytes.ts";
 import { openFilesIn } from "../../tests/support/open_files.ts";
 import { openSubject, serveTree } from "../../tests/support/subjects.ts";
@@ -288,6 +289,47 @@ function mountTmpfs(directory: string, size: string): Disposable | undefined {
   }
   return { [Symbol.dispose]: () => assert(run("umount", directory), `Cannot unmount ${directory}`) };
 }
+
+Deno.test("apply() looks at the tree before it goes on, when what it did could not be recorded", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  const data = new Uint8Array([1]);
+  const digest = sha256(data);
+  const apply = (key: string, ...actions: Action[]) =>
+    receiver.apply({ key, actions, contents: new Map([[digest, data]]) });
+  const put = (path: string): Action => ({
+    type: "put",
+    path: parsePath(path),
+    size: 1,
+    mtime: 0,
+    mode: 0o644,
+    digest,
+  });
+  await apply("the first one", put("stays"));
+  const limit = (pages: number) => receiver.index.sql(`PRAGMA max_page_count = ${pages}`).get();
+  limit(1);
+  const many = Array.from({ length: 500 }, (_, i) => put(`f${i}`));
+  const error = await assertRejects(() => apply("no room for it", ...many), FilesyncError) as FilesyncError;
+  assertEquals([error.code, existsSync(`${temp.path}/f7`), receiver.index.get(parsePath("f7"))], [
+    "disk-full",
+    true,
+    undefined,
+  ]);
+  // While nothing can be recorded, nothing is done.
+  assertEquals(
+    (await assertRejects(() => apply("nor for this", put("g")), FilesyncError) as FilesyncError).code,
+    "disk-full",
+  );
+  assertEquals(existsSync(`${temp.path}/g`), false);
+  limit(1 << 30);
+  const { results } = await apply("it was not wanted", { type: "remove", path: parsePath("f7") });
+  assertEquals([results, existsSync(`${temp.path}/f7`), existsSync(`${temp.path}/f8`)], [
+    [{ done: true }],
+    false,
+    true,
+  ]);
+});
 
 Deno.test("apply() stops nothing because a directory cannot be given its time", async () => {
   using temp = new TempDirectory();

@@ -7,6 +7,7 @@ export class FaultyDisk implements Disposable {
   readonly #disk: SmallDisk;
   readonly #place = new TempDirectory("filesync-faulty-");
   readonly path = this.#place.path;
+  #mounts = 0;
 
   private constructor(disk: SmallDisk) {
     this.#disk = disk;
@@ -54,7 +55,13 @@ export class FaultyDisk implements Disposable {
 
   /** Mounts it anew: what was only in memory is gone. Nobody may have anything of it open. */
   remount(): void {
-    succeeds("umount", this.path);
+    succeeds("sync", "--file-system", this.path);
+    succeeds("umount", "--lazy", this.path);
+    // Another image: as long as anybody, in whatever namespace, holds the old one, it would be mounted as it was.
+    const old = this.#image();
+    this.#mounts++;
+    succeeds("cp", "--sparse=always", old, this.#image());
+    Deno.removeSync(old);
     succeeds("e2fsck", "-fy", this.#image());
     if (!this.#mount()) throw new Error("it cannot be mounted again");
   }
@@ -66,7 +73,7 @@ export class FaultyDisk implements Disposable {
   }
 
   #image(): string {
-    const path = `${this.#disk.path}/image`;
+    const path = `${this.#disk.path}/image${this.#mounts}`;
     Deno.openSync(path, { write: true, create: true }).close();
     return path;
   }
