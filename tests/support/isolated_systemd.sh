@@ -19,10 +19,14 @@ if [[ ${3-} != inside ]]; then
   group=/sys/fs/cgroup
   [[ -d $group/unified ]] && group+=/unified
   [[ $(stat -f -c %T $group) == cgroup2fs ]] || refuse "there is no cgroup2"
+  # What runs that were killed have left.
+  for left in "$group"/filesync-test-*; do
+    [[ -d /proc/${left##*-} || ! -d $left ]] || find "$left" -depth -type d -exec rmdir {} + 2>/dev/null || true
+  done
   group+=/filesync-test-$$
   mkdir "$group"
   # Pid 1 of its namespace dies with this shell, and with it all that it started.
-  trap 'for _ in {1..50}; do find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break; sleep 0.1; done' EXIT
+  trap 'for _ in {1..200}; do find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break; sleep 0.1; done' EXIT
   (
     echo $BASHPID > "$group/cgroup.procs"
     exec unshare --mount --pid --fork --mount-proc --kill-child --ipc --uts --cgroup --propagation private \
