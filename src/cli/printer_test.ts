@@ -28,7 +28,6 @@ const progress: ProgressReport = {
 /** One of each, and what is awkward about some. */
 const reports: Report[] = [
   { type: "started", command: "watch", source: "/home/a", destination: "http://b:7433", dryRun: true },
-  { type: "scan", files: 12_345, directories: 1, bytes: 45 * 1024 ** 2, seconds: 1.25 },
   progress,
   { type: "applied", action: { type: "put", path, size: 12_595, digest, ...stamps }, time: now - 1000 },
   { type: "applied", action: { type: "put", path, size: 12_595, digest, ...stamps }, sentBytes: 600 },

@@ -19,15 +19,6 @@ export interface StartedReport {
   dryRun?: boolean;
 }
 
-/** A tree has been read. */
-export interface ScanReport {
-  type: "scan";
-  files: number;
-  directories: number;
-  bytes: number;
-  seconds?: number;
-}
-
 /** A tree has been scanned into a catalog. */
 export interface ScannedReport {
   type: "scanned";
@@ -205,7 +196,6 @@ export type Report = PushName & AnyReport;
 
 type AnyReport =
   | StartedReport
-  | ScanReport
   | ScannedReport
   | ProgressReport
   | AppliedReport

@@ -41,12 +41,6 @@ function ofReport(report: Exclude<Report, ProgressReport>, now: number): ReportT
       const detail = report.dryRun ? "(dry run: nothing will be changed)" : undefined;
       return { tone: "plain", head: report.command, body: sides.join(" → "), detail };
     }
-    case "scan": {
-      const { files, directories, bytes, seconds } = report;
-      const body = `${count(files, "file")} in ${count(directories, "directory", "directories")}`;
-      const took = seconds === undefined ? "" : `, read in ${formatDuration(seconds * 1000)}`;
-      return { tone: "plain", head: "found", body, detail: formatBytes(bytes) + took };
-    }
     case "scanned":
       return ofScan(report);
     case "applied": {
