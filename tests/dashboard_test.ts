@@ -129,7 +129,7 @@ Deno.test({
         for (let i = 0; i < 3; i++) Deno.writeFileSync(`${source}/big-${i}`, randomBytes(i, 1 << 20));
         await page.locator('#part-throughput .bar-fill:not([width="0.00"])').waitFor({ state: "attached" });
         await page.locator("#part-arrivals").getByText("big-2", { exact: true }).waitFor();
-        await page.locator("#part-clients tbody tr").waitFor();
+        await page.locator("#part-clients li").waitFor();
         await page.getByRole("button", { name: "Pause" }).click();
         const before = await page.locator("#part-arrivals").innerHTML();
         Deno.writeTextFileSync(`${source}/late`, "late");

@@ -4,7 +4,7 @@ import type { ClientProblem } from "../../core/client_status.ts";
 import { nextStep } from "../../core/errors.ts";
 import type { ToldStatus } from "../sessions.ts";
 import type { Client, ClientState } from "./clients.ts";
-import { Ago, Bar, Bytes, Facts, Foreign, Nothing, Table, Time } from "./parts.tsx";
+import { Ago, Bar, Bytes, Facts, Foreign, Nothing, Time } from "./parts.tsx";
 
 const TONES: Record<ClientState, string> = {
   "in step": "good",
@@ -14,38 +14,29 @@ const TONES: Record<ClientState, string> = {
   connected: "plain",
 };
 
-/** All of them, one a line. */
-export function ClientTable({ clients, now }: { clients: readonly Client[]; now: number }) {
+/** All of them, in short. */
+export function ClientList({ clients, now }: { clients: readonly Client[]; now: number }) {
   if (clients.length === 0) {
     return <Nothing>No client was heard of in the last hour. Start one with filesync watch.</Nothing>;
   }
   return (
-    <Table
-      caption="Clients"
-      head={["client", "state", "last seen", { name: "waits", number: true }, {
-        name: "problems",
-        number: true,
-      }]}
-    >
+    <ul class="clients">
       {clients.slice(0, 50).map(({ name, state, lastSeen, told }) => (
-        <tr>
-          <th scope="row" class="path">
-            <a href={`/clients#${anchorOf(name)}`}>
+        <li>
+          <div class="card-head">
+            <a class="path" href={`/clients#${anchorOf(name)}`}>
               <ClientName name={name} />
             </a>
-            {told === undefined ? "" : <UnderWay told={told} />}
-          </th>
-          <td>
             <State state={state} />
-          </td>
-          <td>
-            <Ago at={lastSeen} now={now} />
-          </td>
-          <td class="number">{told === undefined ? "–" : grouped(told.waiting.actions)}</td>
-          <td class="number">{told === undefined ? "–" : grouped(told.problemCount)}</td>
-        </tr>
+          </div>
+          <p class="note">
+            seen <Ago at={lastSeen} now={now} />
+            {told === undefined ? "" : `, ${waitingText(told)}, ${count(told.problemCount, "problem")}`}
+          </p>
+          {told === undefined ? "" : <UnderWay told={told} />}
+        </li>
       ))}
-    </Table>
+    </ul>
   );
 }
 
@@ -66,7 +57,7 @@ export function ClientCard({ client, now }: { client: Client; now: number }) {
           ["last seen", <Ago at={lastSeen} now={now} />],
           ["connected since", <Time at={since} />],
           ["version", <Foreign text={version || "unknown"} />],
-          ["waits", told === undefined ? "not told" : waitingText(told)],
+          ["queue", told === undefined ? "not told" : waitingText(told)],
           ["sent", <Bytes of={receivedBytes} />],
           ["files put", <Bytes of={storedBytes} />],
         ]}
@@ -77,7 +68,8 @@ export function ClientCard({ client, now }: { client: Client; now: number }) {
 }
 
 /** How far it is with what it does now. */
-function UnderWay({ told: { progress, waiting } }: { told: ToldStatus }) {
+function UnderWay({ told }: { told: ToldStatus }) {
+  const { progress, waiting } = told;
   if (progress === undefined || waiting.actions === 0 || progress.doneItems >= progress.totalItems) {
     return null;
   }
@@ -102,7 +94,8 @@ function UnderWay({ told: { progress, waiting } }: { told: ToldStatus }) {
 }
 
 function waitingText({ waiting: { actions, bytes } }: ToldStatus): string {
-  return actions === 0 ? "nothing" : `${count(actions, "change")}, ${formatBytes(bytes)}`;
+  if (actions === 0) return "nothing waits";
+  return `${count(actions, "change")} ${actions === 1 ? "waits" : "wait"} (${formatBytes(bytes)})`;
 }
 
 function Told({ told, now }: { told: ToldStatus; now: number }) {

@@ -308,7 +308,10 @@ function Versions(
         : (
           <Table
             caption="Versions, newest first"
-            head={["version", "stood there from", "until", "and was", { name: "size", number: true }, "do"]}
+            head={["version", "stood there from", "until", "and was", { name: "size", number: true }, {
+              name: "to do",
+              number: true,
+            }]}
           >
             {versions.map((version) => (
               <tr class={version.id === chosen?.version?.id ? "chosen" : undefined}>
@@ -327,11 +330,13 @@ function Versions(
                 <td class="number">
                   {version.entry.kind === "file" ? <Bytes of={version.entry.size} /> : version.entry.kind}
                 </td>
-                <td class="actions">
-                  {version.entry.kind === "file"
-                    ? <a href={link("/download", { path, version: version.id })}>Download</a>
-                    : ""}
-                  {mayRestore ? <Restore {...{ path, version, standing }} /> : ""}
+                <td>
+                  <div class="actions">
+                    {version.entry.kind === "file"
+                      ? <a href={link("/download", { path, version: version.id })}>Download</a>
+                      : ""}
+                    {mayRestore ? <Restore {...{ path, version, standing }} /> : ""}
+                  </div>
                 </td>
               </tr>
             ))}

@@ -3,9 +3,10 @@ import { Hono } from "hono";
 import type { Child } from "hono/jsx";
 import type { Clock } from "../../core/clock.ts";
 import { grouped } from "../../core/amounts.ts";
+import { visible } from "../../core/visible.ts";
 import type { Activity, Arrival } from "../activity.ts";
 import type { Sessions } from "../sessions.ts";
-import { ClientCard, ClientName, ClientTable, Problems } from "./client_parts.tsx";
+import { ClientCard, ClientList, ClientName, Problems } from "./client_parts.tsx";
 import { type Client, clientsOf } from "./clients.ts";
 import { liveRoutes, type Parts } from "./live.ts";
 import { Ago, Bytes, Card, Foreign, Nothing, PathLink, Table, What } from "./parts.tsx";
@@ -45,7 +46,7 @@ export function overviewRoutes(sources: OverviewSources, shell: Shell): Hono {
       now: <Now tree={await countTree()} activity={activity} clients={all} />,
       throughput: <Throughput activity={activity} now={now} />,
       arrivals: <Arrivals arrivals={activity.arrivals.slice(0, SHOWN_ARRIVALS)} now={now} />,
-      clients: <ClientTable clients={all} now={now} />,
+      clients: <ClientList clients={all} now={now} />,
       troubles: <Troubles clients={all} now={now} />,
       savings: <Savings activity={activity} />,
     };
@@ -197,11 +198,19 @@ function Arrivals({ arrivals, now }: { arrivals: readonly Arrival[]; now: number
                 </td>
               </>
             )}
-          <td class="path soft">{arrival.client === "" ? "" : <Foreign text={arrival.client} />}</td>
+          <td class="soft" title={visible(arrival.client)}>
+            <Foreign text={machineOf(arrival.client)} />
+          </td>
         </tr>
       ))}
     </Table>
   );
+}
+
+/** Of `user@host:/directory` what comes before the directory. */
+function machineOf(client: string): string {
+  const [machine] = client.split(":/");
+  return machine.length > 32 ? `${machine.slice(0, 31)}…` : machine;
 }
 
 function Troubles({ clients, now }: { clients: readonly Client[]; now: number }) {
@@ -222,7 +231,7 @@ function Troubles({ clients, now }: { clients: readonly Client[]; now: number })
 }
 
 function ClientCards({ clients, now }: { clients: readonly Client[]; now: number }) {
-  if (clients.length === 0) return <ClientTable clients={clients} now={now} />;
+  if (clients.length === 0) return <ClientList clients={clients} now={now} />;
   return (
     <div class="cards">{clients.slice(0, 200).map((client) => <ClientCard client={client} now={now} />)}</div>
   );

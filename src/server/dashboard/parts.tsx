@@ -37,9 +37,21 @@ function timeText(at: number): string | undefined {
   return at <= 0 || Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
-/** A text that came from elsewhere: nothing of it is hidden, and it reorders nothing around it. */
+/** A text that came from elsewhere: nothing of it is hidden, and it reorders nothing around it. Lines end after slashes. */
 export function Foreign({ text }: { text: string }) {
-  return <bdi>{visible(text)}</bdi>;
+  const parts = visible(text).split(/(?<=\/)/);
+  return (
+    <bdi>
+      {parts.map((part, i) =>
+        i === 0 ? part : (
+          <>
+            <wbr />
+            {part}
+          </>
+        )
+      )}
+    </bdi>
+  );
 }
 
 /** A path that leads to its page. */
