@@ -53,17 +53,28 @@ function keepCurrent(/** @type {string} */ address) {
     for (const [id, html] of parts) put(id, html);
   };
 
-  const events = new EventSource(address);
-  events.addEventListener("part", (event) => {
-    const { id, html } = JSON.parse(event.data);
-    waiting.delete(id);
-    put(id, html);
-  });
-  events.addEventListener("open", () => isPaused || say("live", "good"));
-  events.addEventListener("error", () => {
-    const isOver = events.readyState === EventSource.CLOSED;
-    say(isOver ? "not live: reload the page" : "not live: trying again", "bad");
-  });
+  /** @type {EventSource | undefined} */
+  let events;
+  const listen = () => {
+    const source = events = new EventSource(address);
+    source.addEventListener("part", (event) => {
+      const { id, html } = JSON.parse(event.data);
+      waiting.delete(id);
+      put(id, html);
+    });
+    source.addEventListener("open", () => isPaused || say("live", "good"));
+    source.addEventListener("error", () => {
+      const isOver = source.readyState === EventSource.CLOSED;
+      say(isOver ? "not live: reload the page" : "not live: trying again", "bad");
+    });
+  };
+  // A browser has few connections to one server, and pages that nobody sees should hold none.
+  const follow = () => {
+    events?.close();
+    if (!document.hidden) listen();
+  };
+  document.addEventListener("visibilitychange", follow);
+  follow();
   document.addEventListener("focusout", () => setTimeout(catchUp));
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
