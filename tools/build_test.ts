@@ -44,3 +44,12 @@ Deno.test("withDirname() defines what modules of Node.js look for, where they do
   assertEquals(withDirname(code), `const __dirname = import.meta.dirname;\n${code}`);
   assertEquals(withDirname("let at;"), "let at;");
 });
+
+Deno.test("bundle() has the style sheet and the script of pages in it", async () => {
+  using temp = new TempDirectory();
+  const { STYLES, SCRIPT } = await import(await bundle("src/server/dashboard/assets.ts", temp.path));
+  assertEquals([STYLES.text.includes("prefers-color-scheme"), SCRIPT.text.includes("EventSource")], [
+    true,
+    true,
+  ]);
+});

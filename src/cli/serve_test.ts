@@ -135,3 +135,25 @@ Deno.test("serve refuses a directory that is served, and a port that is taken", 
   assertEquals(code, EXIT.problems);
   assertStringIncludes(err, "in use");
 });
+
+Deno.test("serve tells where browsers see what happens, and --no-dashboard shows them nothing", async () => {
+  using home = new Home();
+  {
+    await using server = new Served(home, home.directory("a"), "--listen", "127.0.0.1:0", "--json");
+    const [{ dashboard }] = jsonLines(await server.listening());
+    const page = await fetch(String(dashboard));
+    assertEquals([page.status, (await page.text()).startsWith("<!DOCTYPE html>")], [200, true]);
+  }
+  await using server = new Served(
+    home,
+    home.directory("b"),
+    "--listen",
+    "127.0.0.1:0",
+    "--no-dashboard",
+    "--json",
+  );
+  const [listening] = jsonLines(await server.listening());
+  const page = await fetch(`${listening.url}/`);
+  await page.body?.cancel();
+  assertEquals([page.status, "dashboard" in listening], [404, false]);
+});

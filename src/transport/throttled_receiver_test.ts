@@ -5,6 +5,7 @@ import { systemClock } from "../core/clock.ts";
 import { Pace } from "../core/pace.ts";
 import { parsePath } from "../core/path.ts";
 import { sha256 } from "../hashing/sha256.ts";
+import { guardedReceiver } from "./guarded_receiver.ts";
 import type { Receiver } from "./receiver.ts";
 import { receiverContract } from "./receiver_contract.ts";
 import { throttledReceiver } from "./throttled_receiver.ts";
@@ -89,4 +90,23 @@ Deno.test("throttledReceiver() does not wait for a clock that was set back", asy
   await clock.advance(5_000);
   await second;
   assertEquals(calls.length, 2);
+});
+
+Deno.test("throttledReceiver() and guardedReceiver() pass on what a client tells, and only to who wants to hear it", async () => {
+  const status = { waiting: { actions: 1, bytes: 2 }, problems: [], problemCount: 0 };
+  const told: unknown[] = [];
+  const deaf = notes(new FakeClock()).receiver;
+  const hearing = Object.assign(notes(new FakeClock()).receiver, {
+    report(this: unknown, given: unknown) {
+      told.push(given, this === hearing);
+      return Promise.resolve({ known: true });
+    },
+  });
+  const wrap = (receiver: Receiver) =>
+    guardedReceiver(
+      throttledReceiver(receiver, new Pace(() => 1, new FakeClock()), new AbortController().signal),
+      () => true,
+    );
+  assertEquals(wrap(deaf).report, undefined);
+  assertEquals([await wrap(hearing).report!(status), told], [{ known: true }, [status, true]]);
 });

@@ -40,6 +40,8 @@ export function liveRoutes(clock: Clock, pages: Record<string, () => Promise<Par
     const page = c.req.query("of") ?? "";
     if (!Object.hasOwn(pages, page)) throw refusal("not-found", "there is no such page");
     if (readers >= MOST) throw refusal("too-many", `${MOST} pages are kept current already`);
+    // A proxy that gathers answers before it passes them on would pass on nothing.
+    c.header("x-accel-buffering", "no");
     return streamSSE(c, async (stream) => {
       const ended = new AbortController();
       stream.onAbort(() => ended.abort());
