@@ -19,7 +19,7 @@ export const DEFAULT_PORT = 7433;
 export const NO_FSYNC_FLAG: Flag = {
   name: "no-fsync",
   description:
-    "Do not wait for the disk of a directory: faster, but a power cut may lose what was acknowledged",
+    "Do not wait for the disk of a directory, here or on sftp://: faster, but a power cut may lose what was acknowledged",
 };
 
 /** Whether a server's tree is shared with others. */

@@ -16,7 +16,7 @@ export const LIMIT_FLAG: Flag = {
   value: "SIZE",
   env: "FILESYNC_LIMIT",
   description:
-    'Send at most SIZE a second, such as 10M; or by the hour: "08:00,512k 18:00,10M 23:00,off", with days "Sat-09:00,off"',
+    'Send at most SIZE a second, such as 10M, to all destinations together; or by the hour: "08:00,512k 18:00,10M 23:00,off", with days "Sat-09:00,off"',
 };
 
 const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];

@@ -23,10 +23,11 @@ import { problemOf } from "../core/problem.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import type { ActionResult } from "../transport/receiver.ts";
 import { isRespelled, requireExpected } from "./expectation.ts";
-import { AHEAD, type Prepared, type RemoteTarget } from "./prepare_uploads.ts";
+import type { Prepared, RemoteTarget } from "./prepare_uploads.ts";
 import type { RemoteStat } from "./protocol.ts";
 import { upload, type UploadedContent } from "./remote_contents.ts";
 import { lookOf, looksAsRecorded, RemoteAnchor } from "./remote_tree.ts";
+import { AHEAD } from "./several.ts";
 
 /** All permissions of an owner. */
 const OWNER_ALL = 0o700;

@@ -15,12 +15,11 @@ import { childFault, childOf, ROOT, STATE_DIRECTORY, type TreePath } from "../co
 import { type Problem, problemOf } from "../core/problem.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { lookOf, looksAsRecorded, RemoteAnchor, remotePath, type RemoteTree } from "./remote_tree.ts";
+import { AHEAD } from "./several.ts";
 import type { RemoteStat } from "./protocol.ts";
 import type { SftpClient } from "./sftp_client.ts";
 import { digestOfFile } from "./remote_contents.ts";
 
-/** Directories listed at a time. */
-const AHEAD = 16;
 /** Files up to so many bytes are read at once, until so many are read in one look. */
 const READ_BYTES = 256 << 10;
 const READ_IN_ALL = 16 << 20;

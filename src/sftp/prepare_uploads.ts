@@ -15,6 +15,7 @@ import type { GrowingUploads } from "./growing_uploads.ts";
 import type { RemoteChange, RemoteStat } from "./protocol.ts";
 import { copyContent, explainFull, finishFile, upload, type UploadedContent } from "./remote_contents.ts";
 import { looksAsRecorded, RemoteAnchor, type RemoteTree } from "./remote_tree.ts";
+import { mapSeveral } from "./several.ts";
 
 /** What a batch is applied to. */
 export interface RemoteTarget {
@@ -31,9 +32,6 @@ export interface RemoteTarget {
   onStale: (path: TreePath) => void;
 }
 
-/** Files sent at a time: most wait for an answer, or for the disk. */
-export const AHEAD = 16;
-
 /** What was made ready for an action: content for a put, a reason why it cannot be, or nothing. */
 export type Prepared = UploadedContent | FilesyncError | undefined;
 
@@ -46,32 +44,24 @@ export async function prepareUploads(batch: Batch, target: RemoteTarget): Promis
   const firstAt = new Map<TreePath, number>();
   actions.forEach(({ path }, at) => firstAt.has(path) || firstAt.set(path, at));
   const anchor = new RemoteAnchor(target.tree);
-  const prepared: Prepared[] = actions.map(() => undefined);
   /** Where a content lies already, once the first that needs it is ready. */
   const sent = new Map<Digest, Promise<UploadedContent | undefined>>();
-  let next = 0;
-  const work = async () => {
-    while (next < actions.length) {
-      const at = next++;
-      const action = actions[at];
-      if (action.type !== "put") continue;
-      const isFirst = firstAt.get(action.path) === at &&
-        !shuffles.some((one) => one.at < at && one.paths.some((path) => areRelated(path, action.path)));
-      try {
-        if (isFirst && await holdsAlready(action, anchor, target.index)) continue;
-        const before = sent.get(action.digest);
-        const ready = contentFor(action, batch, target, anchor, before);
-        if (before === undefined) sent.set(action.digest, ready.catch(() => undefined));
-        prepared[at] = await ready;
-      } catch (error) {
-        const failure = toFilesyncError(`write "${action.path}"`, error);
-        if (failure.code === "unreachable") throw failure;
-        prepared[at] = failure;
-      }
+  return await mapSeveral(actions, async (action, at): Promise<Prepared> => {
+    if (action.type !== "put") return undefined;
+    const isFirst = firstAt.get(action.path) === at &&
+      !shuffles.some((one) => one.at < at && one.paths.some((path) => areRelated(path, action.path)));
+    try {
+      if (isFirst && await holdsAlready(action, anchor, target.index)) return undefined;
+      const before = sent.get(action.digest);
+      const ready = contentFor(action, batch, target, anchor, before);
+      if (before === undefined) sent.set(action.digest, ready.catch(() => undefined));
+      return await ready;
+    } catch (error) {
+      const failure = toFilesyncError(`write "${action.path}"`, error);
+      if (failure.code === "unreachable") throw failure;
+      return failure;
     }
-  };
-  await Promise.all(Array.from({ length: AHEAD }, work));
-  return prepared;
+  });
 }
 
 /** Removes what was sent and found no place. */

@@ -94,7 +94,7 @@ export async function copyContent(
       const stat = await upload(client, temp, pieces(), change, fsync);
       if (hash.digest() === content) return stat;
     } else {
-      const copy = await client.open(temp, "wx+");
+      const copy = await client.open(temp, "wx+", source);
       try {
         await source.copyTo(copy, from.size);
         const stat = await finishFile(copy, change, fsync);

@@ -12,60 +12,64 @@ import {
   statOf,
   toAttributes,
 } from "./protocol.ts";
+import { mapSeveral } from "./several.ts";
 
 /** Bytes of one request, of servers that do not say more; the protocol's least. */
 const REQUEST_BYTES = 32_768;
 /** Bytes of one request, at most. */
 const MOST_REQUEST_BYTES = 250_000;
-/** Requests of one read or write under way at once. */
-const AHEAD = 16;
-
 /** See the module's comment. Reads and writes of any length are made of as many requests as it takes, several at a time. */
 export class RemoteFile {
   readonly path: string;
-  readonly #sftp: Sftp;
+  /** The subsystem it is open in. */
+  readonly sftp: Sftp;
   readonly #handle: Buffer;
   readonly #abilities: Abilities;
   readonly #ask: Asking;
+  readonly #onClosed: () => void;
 
-  /** Use {@linkcode SftpClient.open}. */
+  /** Use `SftpClient.open`. */
   constructor(
-    sftp: Sftp,
-    handle: Buffer,
-    path: string,
-    abilities: Abilities,
-    ask: Asking,
+    { sftp, handle, path, abilities, ask, onClosed }: {
+      sftp: Sftp;
+      handle: Buffer;
+      path: string;
+      abilities: Abilities;
+      ask: Asking;
+      onClosed: () => void;
+    },
   ) {
-    this.#sftp = sftp;
+    this.sftp = sftp;
     this.#handle = handle;
     this.path = path;
     this.#abilities = abilities;
     this.#ask = ask;
+    this.#onClosed = onClosed;
   }
 
   async stat(): Promise<RemoteStat> {
-    return statOf(await this.#ask(`look at "${this.path}"`, (done) => this.#sftp.fstat(this.#handle, done)));
+    return statOf(await this.#ask(`look at "${this.path}"`, (done) => this.sftp.fstat(this.#handle, done)));
   }
 
   setAttributes(change: RemoteChange): Promise<void> {
     const attributes = toAttributes(change);
     return this.#ask(
       `set mode and time of "${this.path}"`,
-      (done) => this.#sftp.fsetstat(this.#handle, attributes, done),
+      (done) => this.sftp.fsetstat(this.#handle, attributes, done),
     );
   }
 
   /** Writes `data` from the byte `start` on; it must not change meanwhile. */
   async write(data: Uint8Array<ArrayBuffer>, start: number): Promise<void> {
     const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    const most = requestBytes(this.#sftp._maxWriteLen);
+    const most = requestBytes(this.sftp._maxWriteLen);
     await inPieces(
       data.length,
       most,
       (at, length) =>
         this.#ask(
           `write "${this.path}"`,
-          (done) => this.#sftp.write(this.#handle, buffer, at, length, start + at, done),
+          (done) => this.sftp.write(this.#handle, buffer, at, length, start + at, done),
         ),
     );
   }
@@ -73,7 +77,7 @@ export class RemoteFile {
   /** Reads up to `length` bytes from the byte `start` on; fewer at the end of the file. */
   async read(start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const buffer = Buffer.alloc(length);
-    const most = requestBytes(this.#sftp._maxReadLen);
+    const most = requestBytes(this.sftp._maxReadLen);
     let end = length;
     await inPieces(length, most, async (at, wanted) => {
       // Less than was asked for may come before the end.
@@ -107,26 +111,27 @@ export class RemoteFile {
   /** Waits for the server's disk, where it can be told to. */
   async sync(): Promise<void> {
     if (!this.#abilities.fsync) return;
-    await this.#ask(`sync "${this.path}"`, (done) => this.#sftp.ext_openssh_fsync(this.#handle, done));
+    await this.#ask(`sync "${this.path}"`, (done) => this.sftp.ext_openssh_fsync(this.#handle, done));
   }
 
   /** Has the server copy `length` bytes into `to`; for those that have `copyData`. */
   copyTo(to: RemoteFile, length: number): Promise<void> {
     return this.#ask(
       `copy "${this.path}"`,
-      (done) => this.#sftp.ext_copy_data(this.#handle, 0, length, to.#handle, 0, done),
+      (done) => this.sftp.ext_copy_data(this.#handle, 0, length, to.#handle, 0, done),
     );
   }
 
   async close(): Promise<void> {
-    await this.#ask<void>(`close "${this.path}"`, (done) => this.#sftp.close(this.#handle, done));
+    this.#onClosed();
+    await this.#ask<void>(`close "${this.path}"`, (done) => this.sftp.close(this.#handle, done));
   }
 
   async #readSome(buffer: Buffer, at: number, length: number, position: number): Promise<number> {
     try {
       return await this.#ask<number>(
         `read "${this.path}"`,
-        (done) => this.#sftp.read(this.#handle, buffer, at, length, position, done),
+        (done) => this.sftp.read(this.#handle, buffer, at, length, position, done),
       ) ?? 0;
     } catch (error) {
       if (error instanceof FilesyncError && (error.cause as SftpError)?.code === END_OF_LIST) return 0;
@@ -145,13 +150,6 @@ async function inPieces(
   most: number,
   act: (at: number, length: number) => Promise<void>,
 ): Promise<void> {
-  let next = 0;
-  const work = async () => {
-    while (next < length) {
-      const at = next;
-      next = Math.min(length, at + most);
-      await act(at, next - at);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(AHEAD, Math.ceil(length / most)) }, work));
+  const starts = Array.from({ length: Math.ceil(length / most) }, (_, i) => i * most);
+  await mapSeveral(starts, (at) => act(at, Math.min(most, length - at)));
 }

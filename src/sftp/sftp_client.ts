@@ -20,11 +20,20 @@ import {
 import { RemoteFile } from "./remote_file.ts";
 import { connectSsh, type SshTarget } from "./ssh_connection.ts";
 
+/** Processes of the server that write for us at most: each does one thing after the other, and waits for the disk. */
+const MOST_LANES = 4;
+/** Files open in one of them before another is asked for. */
+const FILES_IN_LANE = 2;
+
 /** See the module's comment. Every method fails with `unreachable` when the connection is or gets lost. */
 export class SftpClient {
   readonly abilities: Abilities;
   readonly #client: Client;
   readonly #sftp: Sftp;
+  /** The SFTP subsystems of the connection that write files, the first one among them, and how many each has open. */
+  readonly #lanes = new Map<Sftp, number>();
+  #opening: Promise<void> | undefined;
+  #mayOpenMore = true;
   #isOpen = true;
 
   private constructor(client: Client, sftp: Sftp) {
@@ -42,8 +51,7 @@ export class SftpClient {
     client.on("close", closed);
     // Whoever waits for an answer is told.
     client.on("error", closed);
-    sftp.on("close", closed);
-    sftp.on("error", closed);
+    this.#addLane(sftp);
   }
 
   /** Connects. @throws {FilesyncError} As {@linkcode connectSsh} does. */
@@ -108,19 +116,32 @@ export class SftpClient {
    * Opens a file.
    *
    * @param flags `"r"`, `"r+"`, or `"wx+"` to make one that is not there, to be read as well.
+   * @param beside A file that has to do with this one: what the server copies must be open in one process of it.
    */
-  async open(path: string, flags: "r" | "r+" | "wx+", mode = 0o600): Promise<RemoteFile> {
+  async open(path: string, flags: "r" | "r+" | "wx+", beside?: RemoteFile): Promise<RemoteFile> {
+    const lane = beside?.sftp ?? (flags === "r" ? this.#sftp : await this.#freeLane());
+    const count = (change: number) => void this.#lanes.set(lane, this.#lanes.get(lane)! + change);
+    count(1);
+    try {
+      return await this.#openIn(lane, path, flags, () => count(-1));
+    } catch (error) {
+      count(-1);
+      throw error;
+    }
+  }
+
+  async #openIn(
+    lane: Sftp,
+    path: string,
+    flags: "r" | "r+" | "wx+",
+    onClosed: () => void,
+  ): Promise<RemoteFile> {
     const handle = await this.#ask<Buffer>(
       `open "${path}"`,
-      (done) => this.#sftp.open(path, flags, flags === "wx+" ? { mode } : {}, done),
+      (done) => lane.open(path, flags, flags === "wx+" ? { mode: 0o600 } : {}, done),
     );
-    return new RemoteFile(
-      this.#sftp,
-      handle,
-      path,
-      this.abilities,
-      (operation, ask) => this.#ask(operation, ask),
-    );
+    const ask = <T>(operation: string, ask: Ask<T>) => this.#ask(operation, ask);
+    return new RemoteFile({ sftp: lane, handle, path, abilities: this.abilities, ask, onClosed });
   }
 
   /** Sets attributes of what stands at `path`; of a link itself where the server can. */
@@ -170,6 +191,34 @@ export class SftpClient {
       (done) => this.#sftp.ext_openssh_statvfs(path, done),
     );
     return Number(f_bavail) * Number(f_frsize);
+  }
+
+  /** The lane with the fewest files; another one when all have some, as long as the server gives us more. */
+  async #freeLane(): Promise<Sftp> {
+    const least = () => [...this.#lanes].sort(([, a], [, b]) => a - b)[0];
+    if (least()[1] >= FILES_IN_LANE && this.#lanes.size < MOST_LANES && this.#mayOpenMore) {
+      await (this.#opening ??= this.#openLane().finally(() => this.#opening = undefined));
+    }
+    return least()[0];
+  }
+
+  async #openLane(): Promise<void> {
+    try {
+      this.#addLane(
+        await new Promise<Sftp>((resolve, reject) =>
+          this.#client.sftp((error, sftp) => error ? reject(error) : resolve(sftp))
+        ),
+      );
+    } catch {
+      this.#mayOpenMore = false;
+    }
+  }
+
+  #addLane(sftp: Sftp): void {
+    const closed = () => void (this.#isOpen = false);
+    sftp.on("close", closed);
+    sftp.on("error", closed);
+    this.#lanes.set(sftp, 0);
   }
 
   #ask<T>(operation: string, ask: Ask<T>): Promise<T> {

@@ -44,6 +44,7 @@ import { lookAtRemote, Unread, UNREAD_MIGRATION } from "./look_at_remote.ts";
 import { discardUploads, prepareUploads, type RemoteTarget } from "./prepare_uploads.ts";
 import { beginState, hasState } from "./remote_state.ts";
 import { looksAsRecorded, RemoteAnchor, type RemoteTree, tempDirectory } from "./remote_tree.ts";
+import { mapSeveral } from "./several.ts";
 import { SftpClient } from "./sftp_client.ts";
 import type { SshTarget } from "./ssh_connection.ts";
 
@@ -215,9 +216,7 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
     checkPieceRequests(requests, MAX_BATCH_BYTES);
     const { tree } = await this.#connected();
     const anchor = new RemoteAnchor(tree);
-    const pieces: (Uint8Array<ArrayBuffer> | undefined)[] = [];
-    for (const request of requests) pieces.push(await this.#pieces(request, tree, anchor));
-    return pieces;
+    return await mapSeveral(requests, (request) => this.#pieces(request, tree, anchor));
   }
 
   async apply(batch: Batch): Promise<BatchResult> {
