@@ -15,7 +15,7 @@ import { childFault, childOf, ROOT, STATE_DIRECTORY, type TreePath } from "../co
 import { type Problem, problemOf } from "../core/problem.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import { lookOf, looksAsRecorded, RemoteAnchor, remotePath, type RemoteTree } from "./remote_tree.ts";
-import { AHEAD } from "./several.ts";
+import { AHEAD, mapSeveral } from "./several.ts";
 import type { RemoteStat } from "./protocol.ts";
 import type { SftpClient } from "./sftp_client.ts";
 import { digestOfFile } from "./remote_contents.ts";
@@ -51,10 +51,15 @@ export class Unread {
     return this.#index.sql("SELECT 1 FROM unread WHERE digest = ?").get(digest) !== undefined;
   }
 
-  /** Reads all that may be a content of `size` bytes. */
-  async read(size: number, tree: RemoteTree, packedManifest?: Uint8Array): Promise<void> {
+  /** Reads all that may be the content `wanted`; the others of that size are known then, too. */
+  async read(
+    wanted: { digest: Digest; size: number; packedManifest?: Uint8Array },
+    tree: RemoteTree,
+  ): Promise<void> {
     const index = this.#index;
-    const rows = index.sql("SELECT digest FROM unread WHERE size = ?").all(size) as { digest: Digest }[];
+    const rows = index.sql("SELECT digest FROM unread WHERE size = ?").all(wanted.size) as {
+      digest: Digest;
+    }[];
     if (rows.length === 0) return;
     const anchor = new RemoteAnchor(tree);
     for (const { digest: standIn } of rows) {
@@ -62,12 +67,24 @@ export class Unread {
         const entry = index.get(path);
         const there = await anchor.fileAt(path);
         if (entry?.kind !== "file" || there === undefined || !looksAsRecorded(entry, there.stat)) continue;
-        const digest = await digestOfFile(tree.client, there.at);
-        index.put({ ...entry, digest }, entry, packedManifest);
+        const digest = await digestOfFile(tree.client, there.at).catch((error: FilesyncError) => {
+          if (error.code === "unreachable") throw error;
+          // What cannot be read can still be replaced.
+          return undefined;
+        });
+        if (digest === undefined) continue;
+        index.put({ ...entry, digest }, entry, digest === wanted.digest ? wanted.packedManifest : undefined);
       }
       index.sql("DELETE FROM unread WHERE digest = ?").run(standIn);
     }
   }
+}
+
+/** What was found at a path. */
+interface Found {
+  entry: Entry;
+  stat: RemoteStat;
+  packedManifest?: Uint8Array;
 }
 
 /** What a look needs. */
@@ -102,7 +119,7 @@ export async function lookAtRemote(
     index.record({ time: clock.now(), what, path, ...file });
   };
 
-  const take = (entry: Entry, stat: RemoteStat, packedManifest?: Uint8Array) => {
+  const take = ({ entry, stat, packedManifest }: Found) => {
     const before = index.get(entry.path);
     if (before !== undefined && before.kind !== entry.kind) index.remove(entry.path);
     index.put(entry, lookOf(stat, clock.now()), packedManifest, isFirst ? 0 : undefined);
@@ -110,23 +127,29 @@ export async function lookAtRemote(
     note("found", entry.path, entry.kind === "file" ? { size: entry.size, digest: entry.digest } : {});
   };
 
-  const lookAt = async (path: TreePath, stat: RemoteStat) => {
+  const lookAt = async (path: TreePath, stat: RemoteStat): Promise<Found> => {
     const { size, mode } = stat;
     const mtime = stat.mtime * 1_000;
-    switch (stat.kind) {
-      case "directory":
-        return take({ kind: "directory", path, mtime, mode }, stat);
-      case "symlink":
-        return take({ kind: "symlink", path, mtime, target: await anchor.readLink(path) }, stat);
-      case "file": {
-        if (size > READ_BYTES || size > mayRead) {
-          return take({ kind: "file", path, size, mtime, mode, digest: unread.add(size) }, stat);
-        }
-        mayRead -= size;
-        const data = await readWhole(tree.client, remotePath(tree, path), size);
-        const { digest, packedManifest } = describeBytes(data, DEFAULT_CHUNKING);
-        return take({ kind: "file", path, size: data.length, mtime, mode, digest }, stat, packedManifest);
-      }
+    if (stat.kind === "directory") return { entry: { kind: "directory", path, mtime, mode }, stat };
+    if (stat.kind === "symlink") {
+      return { entry: { kind: "symlink", path, mtime, target: await anchor.readLink(path) }, stat };
+    }
+    const isRead = size <= READ_BYTES && size <= mayRead;
+    if (!isRead) return { entry: { kind: "file", path, size, mtime, mode, digest: unread.add(size) }, stat };
+    mayRead -= size;
+    const data = await readWhole(tree.client, remotePath(tree, path), size);
+    const { digest, packedManifest } = describeBytes(data, DEFAULT_CHUNKING);
+    return { entry: { kind: "file", path, size: data.length, mtime, mode, digest }, stat, packedManifest };
+  };
+
+  /** What stands at a path; `undefined` when it went since it was listed, or there is a problem with it. */
+  const tryToLookAt = async (path: TreePath, stat: RemoteStat): Promise<Found | undefined> => {
+    try {
+      return await lookAt(path, stat);
+    } catch (error) {
+      const failure = toFilesyncError(`look at "${path}"`, error);
+      if (failure.code === "unreachable") throw failure;
+      if (failure.code !== "not-found") problems.push(problemOf(failure, path));
     }
   };
 
@@ -142,6 +165,7 @@ export async function lookAtRemote(
       return;
     }
     const known = new Map(index.children(directory).map((entry) => [entry.path, entry]));
+    const changed: { path: TreePath; stat: RemoteStat }[] = [];
     for (const { name, stat } of listed) {
       if (name === STATE_DIRECTORY) continue;
       const path = childOf(directory, name);
@@ -155,19 +179,12 @@ export async function lookAtRemote(
       const before = known.get(path);
       known.delete(path);
       const isStill = before !== undefined && looksAsRecorded(before, stat);
-      if (!isStill) {
-        try {
-          await lookAt(path, stat);
-        } catch (error) {
-          const failure = toFilesyncError(`look at "${path}"`, error);
-          if (failure.code === "unreachable") throw failure;
-          // Gone since it was listed: the next look judges.
-          if (failure.code !== "not-found") problems.push(problemOf(failure, path));
-        }
-      }
+      if (!isStill) changed.push({ path, stat });
       if (stat.kind === "directory" && (deep || !isStill)) directories.push(path);
     }
+    const found = await mapSeveral(changed, ({ path, stat }) => tryToLookAt(path, stat));
     index.transaction(() => {
+      for (const one of found) if (one !== undefined) take(one);
       for (const path of known.keys()) {
         index.remove(path);
         note("found-gone", path);

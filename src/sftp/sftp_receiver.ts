@@ -159,7 +159,9 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
     const needs: ContentNeed[] = [];
     for (const { digest, size, manifest } of offers) {
       const packed = manifest && packManifest(manifest);
-      if (!this.#index.hasContent(digest)) await this.#unread.read(size, tree, packed);
+      if (!this.#index.hasContent(digest)) {
+        await this.#unread.read({ digest, size, packedManifest: packed }, tree);
+      }
       if (this.#index.hasContent(digest)) needs.push("nothing");
       else if (manifest === undefined) needs.push("whole");
       else {

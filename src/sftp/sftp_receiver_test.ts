@@ -221,7 +221,11 @@ sshTest("reads what was there before only when somebody has a content of its siz
   // Nothing has that size: nothing is read.
   assertEquals(await receiver.check([{ digest: sha256(bytesOf("x")), size: 1 }]), ["whole"]);
   assertNotEquals(await digestAt("same"), sha256(same));
-  assertEquals(await receiver.check([{ digest: sha256(same), size: same.length }]), ["nothing"]);
+  const { digest, size, packedManifest } = describeBytes(same, DEFAULT_CHUNKING);
+  const manifest = unpackManifest(packedManifest);
+  assertEquals(await receiver.check([{ digest, size, manifest }]), ["nothing"]);
+  assertEquals(await receiver.manifest(digest), manifest);
+  assertNotEquals(await receiver.manifest(sha256(other)), manifest);
   assertEquals([await digestAt("same"), await digestAt("other")], [sha256(same), sha256(other)]);
   assertNotEquals(await digestAt("alike"), sha256(other.slice(1)));
   const { results, before, after } = await receiver.apply(batch([put("same", same)]));
