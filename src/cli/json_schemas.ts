@@ -301,6 +301,7 @@ export const JSON_LINES: readonly JsonLineKind[] = [
       token: optional(about(text, "only when it was just made")),
       pin: optional(about(text, "of its certificate")),
       watchCommand: optional(about(text, "to type on the other machine")),
+      dashboard: optional(about(text, "its address for browsers")),
       indexed: optional(v.strictObject({ files: count, bytes })),
     },
   },

@@ -150,6 +150,10 @@ Deno.test("docs/openapi.json tells what is answered: a push, by a client that kn
   const { ask, asked } = client;
   assertEquals((await ask("GET /healthz", "/healthz")).body.status, "ok");
   const { body: session } = await ask("POST /v1/sessions", "/v1/sessions", json({ protocol: 1 }));
+  const waiting = { actions: 1, bytes: 4_500 };
+  const problems = [{ code: "io", path: "x", message: "Cannot read it", permanent: false, retryIn: 1_000 }];
+  const told = json({ waiting, problems, problemCount: 1 });
+  assertEquals((await ask("POST /v1/status", "/v1/status", told)).body.known, false);
 
   // Cut as nobody else does: into pieces of 1,000 bytes.
   const content = crypto.getRandomValues(new Uint8Array(4_500));

@@ -22,6 +22,7 @@ import { openDatabase } from "../database/open.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { Staging } from "../index/staging.ts";
 import { bareEntry, TreeIndex } from "../index/tree_index.ts";
+import { answerTo, rememberAnswer } from "../transport/batch_answers.ts";
 import { checkPieceRequests, requireWithin } from "../transport/read_pieces.ts";
 import type {
   Batch,
@@ -223,7 +224,7 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
 
   async apply(batch: Batch): Promise<BatchResult> {
     refuseTooMany(batch.actions, "actions");
-    const known = this.#answerTo(batch);
+    const known = answerTo(this.#index, batch);
     if (known !== undefined) return known;
     const session = await this.#connected();
     await this.#begun(session);
@@ -320,7 +321,7 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
     try {
       return await this.#writing.run(async () => {
         // The same batch may have been sent twice, and the other one have been faster.
-        const known = this.#answerTo(batch);
+        const known = answerTo(this.#index, batch);
         if (known !== undefined) return known;
         const index = this.#index;
         const before = index.sequence;
@@ -334,21 +335,13 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
         this.#staging.release(placed);
         // What failed for now shall be tried again, not answered from memory.
         if (results.every((result) => result.done)) {
-          index.sql("INSERT OR REPLACE INTO answers (key, answer, time) VALUES (?, ?, ?)")
-            .run(batch.key, JSON.stringify(answer), target.clock.now());
+          rememberAnswer(index, batch, answer, target.clock.now());
         }
         return answer;
       });
     } finally {
       await discardUploads(prepared, target);
     }
-  }
-
-  #answerTo({ key }: Batch): BatchResult | undefined {
-    const row = this.#index.sql("SELECT answer FROM answers WHERE key = ?").get(key) as
-      | { answer: string }
-      | undefined;
-    return row && JSON.parse(row.answer);
   }
 
   async #pieces(

@@ -98,6 +98,7 @@ export function subtreeReceiver(receiver: Receiver, top: TreePath): Receiver {
       const scope = touching === undefined ? { under: outer(under) } : { touching: outer(touching) };
       return (await receiver.history({ ...query, ...scope })).flatMap(innerRecord);
     },
+    report: receiver.report?.bind(receiver),
     close: () => receiver.close(),
   };
 }
