@@ -339,6 +339,20 @@ Deno.test("createDashboard() brings back what was removed, from what it shows of
   assertEquals(await Deno.readTextFile(`${served.directory}/d/gone`), "content");
 });
 
+Deno.test("createDashboard() restores a file whatever its name, as a browser sends it", async () => {
+  await using served = await serveLoggedIn();
+  const { browser } = served;
+  const name = 'a\nb % "c" é';
+  for (const body of ["one", "two"]) await put(served, name, body);
+  const html = await browser.text(`/file?path=${encodeURIComponent(name)}`);
+  const field = (name: string) =>
+    new RegExp(`name="${name}" value="([^"]+)"`).exec(html)![1].replaceAll("\n", "\r\n");
+  const form = { path: field("path"), version: field("version"), expected: field("expected") };
+  assertEquals((await browser.post("/restore", form)).status, 303);
+  assertEquals(await Deno.readTextFile(`${served.directory}/${name}`), "one");
+  assertEquals((await browser.post("/restore", { ...form, path: "%" })).status, 400);
+});
+
 Deno.test("createDashboard() gives contents to be saved, and lets none of them run", async () => {
   await using served = await serveLoggedIn();
   const { browser } = served;

@@ -104,9 +104,9 @@ export function fileRoutes(sources: FileSources, shell: Shell): Hono {
 
   app.post("/restore", shell.guard, async (c) => {
     const form = await c.req.parseBody();
-    const path = parsePath(String(form.path ?? ""));
+    const path = parsePath(decoded(form.path));
     const version = await versionOf(sources, path, String(form.version ?? ""));
-    const action = { ...actionFor(version.entry), expected: expectationIn(String(form.expected ?? "")) };
+    const action = { ...actionFor(version.entry), expected: expectationIn(decoded(form.expected)) };
     const batch = { key: crypto.randomUUID(), actions: [action], contents: new Map() };
     const { results: [result] } = await sources.apply(batch);
     if (!result.done) throw errorOf(result.problem);
@@ -203,6 +203,15 @@ function attachment(name: string): string {
     (char) => `%${char.charCodeAt(0).toString(16)}`,
   );
   return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
+}
+
+/** A field of a form, which is encoded: browsers write line feeds in another way. */
+function decoded(field: unknown): string {
+  try {
+    return decodeURIComponent(String(field ?? ""));
+  } catch {
+    return "";
+  }
 }
 
 /** What the page showed at the path when the button was pressed, as a form can carry it. */
@@ -358,9 +367,9 @@ function Restore(
 ) {
   return (
     <form method="post" action="/restore">
-      <input type="hidden" name="path" value={path} />
+      <input type="hidden" name="path" value={encodeURIComponent(path)} />
       <input type="hidden" name="version" value={String(version.id)} />
-      <input type="hidden" name="expected" value={expectationText(standing)} />
+      <input type="hidden" name="expected" value={encodeURIComponent(expectationText(standing))} />
       <button type="submit" aria-label={`Restore version ${version.id}`}>Restore</button>
     </form>
   );
