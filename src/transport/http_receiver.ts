@@ -55,6 +55,11 @@ import type {
 const SLOWEST_BYTES_PER_SECOND = 4_096;
 /** Time every request has, however small, and every pause in a long answer. */
 const LEAST_TIMEOUT_MS = 60_000;
+/** What is put must be verified and on the disk before the answer comes; a disk slower than that is taken for dead. */
+const SLOWEST_DISK_BYTES_PER_SECOND = 8 << 20;
+
+/** The longest that a timer can be set to. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 // What another server, a proxy or the login page of a network could answer instead is told apart by these.
 const objects = v.array(v.looseObject({}));
@@ -236,7 +241,9 @@ export class HttpReceiver implements Receiver {
     for (const [digest, content] of contents) frames.push({ header: { digest }, content });
     for (const [digest, content] of deltas ?? []) frames.push({ header: { digest, delta: true }, content });
     const schema = answersTo(actions, batchAnswer, "results");
-    return await this.#json(schema, "v1/batch", framed("POST", frames)) as BatchResult;
+    const bytes = actions.reduce((sum, action) => sum + (action.type === "put" ? action.size : 0), 0);
+    const patience = 1_000 * bytes / SLOWEST_DISK_BYTES_PER_SECOND;
+    return await this.#json(schema, "v1/batch", { ...framed("POST", frames), patience }) as BatchResult;
   }
 
   async read(
@@ -403,7 +410,8 @@ export class HttpReceiver implements Receiver {
 
   async #request(
     path: string,
-    { method = "GET", body: plain, type, accept, headers, endless, signal: own }: RequestOptions,
+    { method = "GET", body: plain, type, accept, headers, endless, signal: own, patience = 0 }:
+      RequestOptions,
   ): Promise<Response> {
     const { signal, onSent } = this.#options;
     const token = typeof this.#options.token === "function" ? this.#options.token() : this.#options.token;
@@ -414,7 +422,9 @@ export class HttpReceiver implements Receiver {
     const size = body?.length ?? 0;
     const request = `${this.#name}-${++this.#requests}`;
     const began = performance.now();
-    const timeout = AbortSignal.timeout(this.#timeout + 1_000 * size / SLOWEST_BYTES_PER_SECOND);
+    const timeout = AbortSignal.timeout(
+      Math.min(MAX_TIMER_MS, this.#timeout + 1_000 * size / SLOWEST_BYTES_PER_SECOND + patience),
+    );
     const late = new AbortController();
     const giveUp = () => late.abort(timeout.reason);
     // While somebody listens to it, its timer keeps the program from ending.
@@ -517,6 +527,8 @@ interface RequestOptions {
   endless?: boolean;
   /** Ends this request. */
   signal?: AbortSignal;
+  /** Milliseconds that the answer may take besides. */
+  patience?: number;
 }
 
 /** `schema`, with exactly one element in its list `key` for each of `asked`. */

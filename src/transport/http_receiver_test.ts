@@ -337,6 +337,30 @@ Deno.test("HttpReceiver gives up on a server that does not answer, or stops in t
   }
 });
 
+Deno.test("apply() gives a server time to bring what is put to its disk", async () => {
+  const answer = { before: 0, after: 1, results: [{ done: true }] };
+  await using slow = serve(async () => {
+    await systemClock.sleep(500);
+    return Response.json(answer);
+  });
+  const receiver = new HttpReceiver(slow.url, { timeout: 50 });
+  const put = (size: number) =>
+    receiver.apply({
+      key: "the key of a batch",
+      actions: [{
+        type: "put",
+        path: parsePath("a"),
+        size,
+        mtime: 0,
+        mode: 0o644,
+        digest: sha256(new Uint8Array()),
+      }],
+      contents: new Map(),
+    });
+  assertEquals(await put(20 * 2 ** 30), { ...answer, results: [{ done: true }] });
+  assertMatch((await failureOf(() => put(1_000))).message, /did not answer in time/);
+});
+
 Deno.test("tree() and read() may take longer than a request, as long as something comes", async () => {
   const line = `${JSON.stringify({ kind: "directory", path: "a", mtime: 0, mode: 0 })}\n`;
   await using slow = serve((request) => {

@@ -43,6 +43,19 @@ async function run({ seconds, seed }: AttackJob): Promise<Figures> {
   };
   const wideText = (n: number) => `${seed} ${n}`;
   const deepText = (n: number) => `${seed} level ${n}`;
+  const checkHuge = () => {
+    try {
+      const { size, blocks } = Deno.lstatSync(`${pair.served}/huge`);
+      measured.hugeTakesMiB = Math.round((blocks ?? 0) * 512 / 2 ** 20);
+      if (size !== huge) faults.push(`the huge file has ${size} bytes`);
+      for (const at of islands(huge)) {
+        if (readAt(`${pair.served}/huge`, at, 100) === readAt(`${source}/huge`, at, 100)) continue;
+        faults.push(`the huge file has something else at ${at}`);
+      }
+    } catch (error) {
+      faults.push(`the huge file is lost: ${error}`);
+    }
+  };
   const deepPath = (n: number) => `deep/${"d/".repeat(n)}f`;
 
   Deno.mkdirSync(`${source}/wide`);
@@ -70,13 +83,7 @@ async function run({ seconds, seed }: AttackJob): Promise<Figures> {
     }
   }
   await push("huge");
-  if (Deno.lstatSync(`${pair.served}/huge`).size !== huge) faults.push("lost: a part of the huge file");
-  for (const at of islands(huge)) {
-    if (readAt(`${pair.served}/huge`, at, 100) !== readAt(`${source}/huge`, at, 100)) {
-      faults.push(`lost: byte ${at}`);
-    }
-  }
-  measured.hugeTakesMiB = Math.round((Deno.lstatSync(`${pair.served}/huge`).blocks ?? 0) * 512 / 2 ** 20);
+  checkHuge();
 
   Deno.removeSync(`${source}/wide`, { recursive: true });
   await push("removal", "--allow-mass-delete");
