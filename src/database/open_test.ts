@@ -148,3 +148,44 @@ Deno.test("toFilesyncError() knows what SQLite means, in a transaction or not", 
     throw new Error("it was not full");
   });
 });
+
+Deno.test("openDatabase() read-only leaves the shared memory of a writer alone that has lost its locks", async () => {
+  if (Deno.build.os === "windows") return;
+  const directory = Deno.makeTempDirSync();
+  const path = `${directory}/test.db`;
+  openDatabase(path, options).close();
+  // Opening and closing a file takes away the locks that the process has on it.
+  const script = `
+    import { DatabaseSync } from "node:sqlite";
+    const db = new DatabaseSync(${JSON.stringify(path)});
+    db.exec("INSERT INTO t (a) VALUES (1)");
+    Deno.openSync(${JSON.stringify(`${path}-shm`)}).close();
+    console.log("ready");
+    Deno.stdin.readSync(new Uint8Array(1));
+    db.exec("INSERT INTO t (a) VALUES (2)");`;
+  const writer = new Deno.Command(Deno.execPath(), {
+    args: ["eval", script],
+    stdin: "piped",
+    stdout: "piped",
+  })
+    .spawn();
+  try {
+    const reader = writer.stdout.getReader();
+    await reader.read();
+    reader.releaseLock();
+    const before = Deno.statSync(`${path}-shm`);
+    {
+      using db = openDatabase(path, { ...options, readOnly: true });
+      assertEquals(db.prepare("SELECT a FROM t").all().map(({ a }) => a), [1]);
+    }
+    const after = Deno.statSync(`${path}-shm`);
+    assertEquals([after.ino, after.size, after.mtime], [before.ino, before.size, before.mtime]);
+  } finally {
+    await writer.stdin.close();
+    await writer.stdout.cancel();
+  }
+  assertEquals((await writer.status).code, 0);
+  using db = openDatabase(path, { ...options, readOnly: true });
+  assertEquals(db.prepare("SELECT a FROM t").all().length, 2);
+  Deno.removeSync(directory, { recursive: true });
+});
