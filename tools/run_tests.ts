@@ -1,6 +1,6 @@
 /**
- * Runs all tests: `deno task test [FLAGS of deno test]`. Those beside the code run several files at
- * a time; the end-to-end ones start many programs each, and run one file after the other.
+ * Runs all tests: `deno task test [FLAGS of deno test]`. Those beside the code come
+ * first, then the end-to-end ones; both run as many files at a time as there are cores, or `DENO_JOBS`.
  * The last line is the sum, `N passed, N failed`.
  *
  * @module
@@ -9,7 +9,7 @@
 import { stripAnsiCode } from "@std/fmt/colors";
 
 /** Arguments of `deno test`, one list for each run. */
-const RUNS = [["--parallel", "src", "tools"], ["tests"]];
+const RUNS = [["--parallel", "src", "tools"], ["--parallel", "tests"]];
 
 /** How many tests ended how. */
 export interface Counts {
