@@ -97,13 +97,9 @@ class Sides implements AsyncDisposable {
 
   /** Kills those of `victims` that run; gives how many that were. */
   async kill(victims: readonly ("server" | "watch")[]): Promise<number> {
+    this.#requireRunning();
     const running = victims.flatMap((name) => this.#running.get(name) ?? []);
-    for (const { program, ended } of running) {
-      if (ended !== undefined) {
-        throw new Error(`${program.label} ended by itself with ${ended.code}:\n${program.stderr}`);
-      }
-      program.kill("SIGKILL");
-    }
+    for (const { program } of running) program.kill("SIGKILL");
     for (const { program } of running) await program.status;
     for (const name of victims) this.#running.delete(name);
     return running.length;
@@ -114,6 +110,8 @@ class Sides implements AsyncDisposable {
     this.start();
     await this.#inStep();
     await until("nothing waits, and nothing is a problem", () => {
+      this.#requireRunning();
+      // As `filesync status` looks at it, from another process.
       using state = new SourceState(this.#state, { clock: systemClock, readOnly: true });
       return state.queue.size + state.queue.failedCount + state.problems().length === 0;
     });
@@ -141,6 +139,17 @@ class Sides implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { program } of this.#running.values()) await program[Symbol.asyncDispose]();
+  }
+
+  #requireRunning(): void {
+    for (const { program, ended } of this.#running.values()) {
+      if (ended === undefined) continue;
+      throw new Error(
+        `${program.label} ended by itself with ${ended.code}: ${
+          program.stdout.slice(-2_000)
+        }${program.stderr}`,
+      );
+    }
   }
 
   async #inStep(): Promise<void> {

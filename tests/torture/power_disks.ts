@@ -19,7 +19,7 @@ import type { TempDirectory } from "../support/temp.ts";
 export type Cache = "written" | "flushed";
 
 /** Bytes of each disk, and what the file systems that hold them take for themselves. */
-const DISK_BYTES = 64 << 20;
+const DISK_BYTES = 96 << 20;
 const OVERHEAD_BYTES = 24 << 20;
 
 /** Of `open(2)` and `sync_file_range(2)`. */
@@ -144,7 +144,7 @@ export class PowerDisks implements Disposable {
         files.join(" ")
       } ${directory}`,
     );
-    return new CutDisks(directory, this.#names, this.#fileSystem);
+    return new CutDisks(directory, this.#names, this.#fileSystem, cache);
   }
 
   [Symbol.dispose](): void {
@@ -170,7 +170,12 @@ export class CutDisks implements Disposable {
   readonly #directory: string;
   readonly #mounts = new MountPoints();
 
-  constructor(directory: string, names: readonly string[], { type, copyOptions }: FileSystem) {
+  constructor(
+    directory: string,
+    names: readonly string[],
+    { type, copyOptions }: FileSystem,
+    readonly cache: Cache,
+  ) {
     this.#directory = directory;
     try {
       const cabinet = `${directory}/cabinet`;

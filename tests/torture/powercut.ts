@@ -31,6 +31,8 @@ export interface Measured extends Record<string, number> {
   acknowledged: number;
   /** Versions that were restored after a cut. */
   restored: number;
+  /** Entries that a source had lost and the destination has. */
+  extra: number;
 }
 
 /** Cuts again and again while something works, and throws when what is left is not right. */
@@ -49,7 +51,15 @@ export default attack;
 
 async function run({ signal, seed }: AttackJob): Promise<Figures> {
   const faults: string[] = [];
-  const measured: Measured = { series: 0, written: 0, flushed: 0, files: 0, acknowledged: 0, restored: 0 };
+  const measured: Measured = {
+    series: 0,
+    written: 0,
+    flushed: 0,
+    files: 0,
+    acknowledged: 0,
+    restored: 0,
+    extra: 0,
+  };
   for (; !signal.aborted && faults.length < 5; measured.series++) {
     const own = seed + measured.series;
     const random = randomFrom(own);
