@@ -1,8 +1,8 @@
 /** What `filesync doctor` checks on this machine. @module */
-import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
 import { osCode, toFilesyncError } from "../core/errors.ts";
 import { STATE_DIRECTORY } from "../core/path.ts";
+import { openToRead, toDatabaseError } from "../database/open.ts";
 import { STATE_FILE } from "../sync/source_state.ts";
 import type { Context, Invocation } from "./command.ts";
 import { type Check, fail, freeBytes, ok, spaceCheck, warn } from "./doctor_check.ts";
@@ -85,7 +85,7 @@ export function* checkDestination(path: string): Generator<Check> {
 function databaseCheck(path: string): Check {
   try {
     Deno.statSync(path);
-    using db = new DatabaseSync(path, { readOnly: true });
+    using db = openToRead(path);
     const [row] = db.prepare("PRAGMA quick_check(1)").all();
     const found = String(Object.values(row)[0]);
     if (found === "ok") return ok("state", `"${path}" is whole`);

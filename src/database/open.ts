@@ -66,7 +66,7 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
       // SQLite would make it readable to all; its -wal and -shm take over the mode of the file.
       Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
     }
-    db = new DatabaseSync(readOnly ? nameForReader(path) : path, { readOnly });
+    db = readOnly ? openToRead(path) : new DatabaseSync(path);
     db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
     // Before anything that writes: what a newer version wrote is left as it is.
     refuseOtherVersions(db, migrations, operation, readOnly);
@@ -89,16 +89,18 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
 }
 
 /**
- * What SQLite is given to look at a database that another process may be writing. That one may seem to be gone: POSIX
- * takes its locks away when anything in it closes the file that they are on, and Deno opens and closes whatever it
+ * Opens a database, of whatever schema, that another process may be writing. That one may seem to be gone: POSIX takes
+ * its locks away when anything in it closes the file that they are on, and Deno opens and closes whatever it
  * watches, which may be the database. Who takes itself for the first then cuts back the `-shm` that the
  * writer has mapped, and the writer dies of it (`SIGBUS`). So a reader must not change that file, unless it makes it.
+ *
+ * @throws What SQLite throws; see {@linkcode toDatabaseError}.
  */
-function nameForReader(path: string): string {
-  if (Deno.build.os === "windows" || !existsSync(`${path}-shm`)) return path;
+export function openToRead(path: string): DatabaseSync {
   const url = pathToFileURL(path);
   url.search = "?mode=ro&readonly_shm=1";
-  return url.href;
+  const isShared = Deno.build.os !== "windows" && existsSync(`${path}-shm`);
+  return new DatabaseSync(isShared ? url.href : path, { readOnly: true });
 }
 
 /** Refuses what cannot be brought to our schema: one that is newer, and one that is older and only looked at. */
