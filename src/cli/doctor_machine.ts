@@ -2,7 +2,7 @@
 import { join } from "@std/path";
 import { osCode, toFilesyncError } from "../core/errors.ts";
 import { STATE_DIRECTORY } from "../core/path.ts";
-import { openToRead, toDatabaseError } from "../database/open.ts";
+import { openToRead } from "../database/open.ts";
 import { STATE_FILE } from "../sync/source_state.ts";
 import type { Context, Invocation } from "./command.ts";
 import { type Check, fail, freeBytes, ok, spaceCheck, warn } from "./doctor_check.ts";

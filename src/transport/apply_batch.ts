@@ -69,9 +69,10 @@ export interface BatchTarget {
  * side, and the tree is changed by one after the other.
  */
 export async function applyBatch(batch: Batch, target: BatchTarget): Promise<BatchResult> {
-  const { index, durability } = target;
+  const { index, durability, growing } = target;
+  const since = durability.failures;
   const known = answerTo(index, batch);
-  if (known !== undefined) return await whenDurable(known, batch, target);
+  if (known !== undefined) return await whenDurable(known, batch, target, since);
   using anchor = target.root.anchor();
   using keeping = target.keeper?.batch(anchor);
   const together = durability.together(batch.actions.length);
@@ -81,7 +82,7 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
   ]);
   try {
     const kept = keeping?.commit(together);
-    await (together ? durability.syncAll() : syncContents(batch, prepared)).finally(() => kept);
+    await (together ? durability.syncAll(since) : syncContents(batch, prepared)).finally(() => kept);
     const verified = await verifyExpected(batch.actions, anchor, index, target.clock);
     const answer = await target.writing.run(() =>
       // The same batch may have been sent twice, and the other one have been faster.
@@ -89,7 +90,11 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
         answerTo(index, batch) ?? carryOut(batch, { prepared, verified, keeping }, anchor, target, together),
       )
     );
-    return together ? await whenDurable(answer, batch, target) : answer;
+    return together ? await whenDurable(answer, batch, target, since) : answer;
+  } catch (error) {
+    // What was written before the disk failed may be lost, however good it looks in memory.
+    if (durability.failures !== since) growing.clear();
+    throw error;
   } finally {
     for (const content of prepared) if (content !== undefined && "temp" in content) content.release();
   }
@@ -100,9 +105,10 @@ async function whenDurable(
   answer: BatchResult,
   batch: Batch,
   { index, durability }: BatchTarget,
+  since: number,
 ): Promise<BatchResult> {
   try {
-    await durability.syncAll();
+    await durability.syncAll(since);
     return answer;
   } catch (error) {
     // Nobody may be told that it is done: it is tried again, and found done or not.

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { FilesyncError } from "../core/errors.ts";
 import type { TempFile, TreeRoot } from "../files/tree_root.ts";
 
 /** From so many new files on, one sync of the whole file system costs less than one for each. */
@@ -29,6 +30,7 @@ export class Durability {
   readonly #fsync: boolean;
   readonly #dirtyBytes: () => number;
   #running: Promise<void> = Promise.resolve();
+  #failures = 0;
   /** The round that has not begun yet: whoever comes now is in time for it. */
   #next: Promise<void> | undefined;
 
@@ -59,13 +61,33 @@ export class Durability {
    * wait at the same time share one sync. Where that cannot be done, or nothing is to be waited for, nothing
    * was left for it.
    *
-   * @throws {FilesyncError} When the disk does not take it.
+   * @param since {@linkcode failures} before it was written: what an earlier sync could not bring to the disk the
+   * system has forgotten by now, and told only to who waited for that one.
+   * @throws {FilesyncError} When the disk does not take it, or did not take something since.
    */
-  syncAll(): Promise<void> {
-    if (!this.#fsync || !this.#root.canSyncFileSystem) return Promise.resolve();
-    return this.#next ??= this.#running.catch(() => {}).then(() => {
+  async syncAll(since = this.#failures): Promise<void> {
+    if (!this.#fsync || !this.#root.canSyncFileSystem) return;
+    await (this.#next ??= this.#running.catch(() => {}).then(() => {
       this.#next = undefined;
-      return this.#running = this.#root.syncFileSystem();
+      return this.#running = this.#root.syncFileSystem().catch((error) => {
+        this.#failures++;
+        throw error;
+      });
+    }));
+    if (this.#failures !== since) throw this.#mayBeLost();
+  }
+
+  /** How many syncs of everything have failed. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  #mayBeLost(): FilesyncError {
+    return new FilesyncError({
+      code: "io",
+      operation: `save the file system of "${this.#root.path}"`,
+      reason: "the disk reported an error meanwhile",
+      hint: "It is written anew; check the disk, and what the system says of it (dmesg)",
     });
   }
 }

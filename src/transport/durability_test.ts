@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, fail } from "@std/assert";
+import { FilesyncError } from "../core/errors.ts";
 import type { TempFile, TreeRoot } from "../files/tree_root.ts";
 import { Durability } from "./durability.ts";
 
@@ -40,17 +41,29 @@ Deno.test("syncAll() lets those who come during a sync share the next one", asyn
   assertEquals([disk.syncs.length, ended], [2, ["first", "second", "third"]]);
 });
 
-Deno.test("syncAll() fails for those whose sync failed, and for nobody else", async () => {
+Deno.test("syncAll() fails for those whose sync failed, and for who wrote before that and came later", async () => {
   const disk = new SlowDisk();
   const durability = new Durability(disk.root);
-  const first = assertRejects(() => durability.syncAll(), Error, "broken");
+  const since = durability.failures;
+  const first = assertRejects(() => durability.syncAll(since), Error, "broken");
   await settle();
-  const second = durability.syncAll();
+  const joined = durability.syncAll(since);
   disk.syncs[0].reject(new Error("broken"));
   await first;
   await settle();
+  // The system has told of it once, and takes everything for written.
   disk.syncs[1].resolve();
-  await second;
+  const { code, permanent } = await assertRejects(() => joined, FilesyncError) as FilesyncError;
+  assertEquals([code, permanent], ["io", false]);
+  const late = durability.syncAll(since);
+  await settle();
+  disk.syncs[2].resolve();
+  await assertRejects(() => late, FilesyncError, "reported an error meanwhile");
+  // What is written anew is above suspicion.
+  const anew = durability.syncAll(durability.failures);
+  await settle();
+  disk.syncs[3].resolve();
+  await anew;
 });
 
 Deno.test("together() takes many files, unless others keep the disk busy or it cannot be synced as a whole", () => {

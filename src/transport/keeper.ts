@@ -106,7 +106,8 @@ export class Keeper implements AsyncDisposable {
   /** Begins to keep what one batch replaces and removes. */
   batch(anchor: Anchor): BatchKeeper {
     const { durability } = this.#tree;
-    const syncAll = this.#sharesDisk && durability.syncsAll ? () => durability.syncAll() : undefined;
+    const since = durability.failures;
+    const syncAll = this.#sharesDisk && durability.syncsAll ? () => durability.syncAll(since) : undefined;
     return new BatchKeeper(this.store, anchor, {
       ...this.#tree,
       syncAll,
