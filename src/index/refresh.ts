@@ -155,7 +155,8 @@ export async function refresh(
       (stat.kind === "file" ? files : entries).push({ path, stat, lookedAt });
       if (files.length + entries.length >= GROUP) await flush();
     }
-    gone.push(...known.keys());
+    // One by one: they may be more than a call can have arguments.
+    for (const path of known.keys()) gone.push(path);
   }
   await flush();
   index.setMeta("refreshed", String(clock.now()));

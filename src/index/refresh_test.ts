@@ -4,6 +4,7 @@ import { file, link, makeTree, snapshotTree, type TreeSpec } from "../../tests/s
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { DescribePool } from "../chunking/describe_pool.ts";
 import { systemClock } from "../core/clock.ts";
+import { parsePath } from "../core/path.ts";
 import { openDatabase } from "../database/open.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import { refresh, type RefreshOptions } from "./refresh.ts";
@@ -188,4 +189,18 @@ Deno.test("refresh() goes on where it was interrupted, however often", async () 
   assertEquals(read + last.read, 1_200);
   await tree.assertTrue();
   assertEquals(tree.found(0), [], "all of it was the first look");
+});
+
+Deno.test("refresh() finds gone what was more than a call can have arguments", async () => {
+  using tree = new Indexed({ stays: "" });
+  await tree.refresh();
+  const many = 150_000;
+  tree.index.transaction(() => {
+    for (let i = 0; i < many; i++) {
+      const entry = { kind: "directory", path: parsePath(`d${i}`), mtime: 1, mode: 0o755 } as const;
+      tree.index.put(entry, { ctime: 1, dev: 1, ino: i, lookedAt: 1 });
+    }
+  });
+  assertEquals((await tree.refresh()).removed, many);
+  await tree.assertTrue();
 });

@@ -232,22 +232,32 @@ class Pass {
   /** Looks at everything below `top`. */
   async lookInto(top: TreePath): Promise<void> {
     const directories = [top];
-    while (directories.length > 0) {
+    let listing: Generator<void, TreePath[], Anchor> | undefined;
+    while (directories.length > 0 || listing !== undefined) {
       this.#signal?.throwIfAborted();
       // What is open stays open for a moment only: somebody may rename it.
       this.#withAnchor((anchor) => {
         const until = this.#steady.now() + ANCHOR_MS;
-        do directories.push(...this.#list(anchor, directories.pop()!)); while (
-          directories.length > 0 && !this.#isFull && this.#steady.now() < until
-        );
+        do {
+          listing ??= this.#list(anchor, directories.pop()!);
+          const { done, value } = listing.next(anchor);
+          if (!done) continue;
+          listing = undefined;
+          // One by one: they may be more than a call can have arguments.
+          for (const directory of value) directories.push(directory);
+        } while (directories.length > 0 && !this.#isFull && this.#steady.now() < until);
       });
       await this.#flushIfFull();
       if (this.#steady.now() - this.#lastTurn > TURN_MS) await this.#turn();
     }
   }
 
-  /** Judges what is in a directory; returns the directories to look into next, the last one first. */
-  #list(anchor: Anchor, directory: TreePath): TreePath[] {
+  /**
+   * Judges what is in a directory; returns the directories to look into next, the last one first. In between it
+   * rests when there is enough to record, so that memory does not grow with the directory; but only as long as
+   * nothing can have been moved, which is told by all changes of a directory together. It goes on with another anchor.
+   */
+  *#list(anchor: Anchor, directory: TreePath): Generator<void, TreePath[], Anchor> {
     const { state, rules, clock } = this.#options;
     this.#progress.directories++;
     const lookedAt = clock.now();
@@ -270,6 +280,7 @@ class Pass {
     const known = new Map(this.#childrenOf(directory).map((entry) => [entry.path, entry]));
     const enter: TreePath[] = [];
     for (const { name, stat } of listed) {
+      if (this.#isFirst && this.#isFull) anchor = yield;
       if (name === STATE_DIRECTORY) continue;
       const fault = childFault(directory, name);
       const path = childOf(directory, name);

@@ -49,7 +49,8 @@ export function followRenames(triples: Map<TreePath, Triple>): Rename[] {
       found += directories.size;
     }
   }
-  for (const side of SIDES) renames.push(...followFiles(triples, side));
+  // One by one: they may be more than a call can have arguments.
+  for (const side of SIDES) for (const rename of followFiles(triples, side)) renames.push(rename);
   return renames;
 }
 
