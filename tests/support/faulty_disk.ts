@@ -55,13 +55,14 @@ export class FaultyDisk implements Disposable {
 
   /** Mounts it anew: what was only in memory is gone. Nobody may have anything of it open. */
   remount(): void {
-    succeeds("sync", "--file-system", this.path);
-    succeeds("umount", "--lazy", this.path);
-    // Another image: as long as anybody, in whatever namespace, holds the old one, it would be mounted as it was.
-    const old = this.#image();
-    this.#mounts++;
-    succeeds("cp", "--sparse=always", old, this.#image());
-    Deno.removeSync(old);
+    if (!succeeds("umount", this.path)) {
+      // Somebody has it open, perhaps in another namespace; as long as that is so, it would be mounted as it is.
+      succeeds("umount", "--lazy", this.path);
+      const old = this.#image();
+      this.#mounts++;
+      succeeds("cp", "--sparse=always", old, this.#image());
+      Deno.removeSync(old);
+    }
     succeeds("e2fsck", "-fy", this.#image());
     if (!this.#mount()) throw new Error("it cannot be mounted again");
   }
