@@ -339,9 +339,9 @@ Deno.test("HttpReceiver gives up on a server that does not answer, or stops in t
 
 Deno.test("apply() gives a server time to bring what is put to its disk", async () => {
   const answer = { before: 0, after: 1, results: [{ done: true }] };
-  await using slow = serve(async () => {
+  await using slow = serve(async (request) => {
     await systemClock.sleep(500);
-    return Response.json(answer);
+    return named(request, Response.json(answer));
   });
   const receiver = new HttpReceiver(slow.url, { timeout: 50 });
   const put = (size: number) =>
