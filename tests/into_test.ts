@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { until } from "./support/pair.ts";
 import { pushOnce, run, startServer, startWatch } from "./support/program.ts";
 import { TempDirectory } from "./support/temp.ts";
 import { assertSameTree, makeTree, waitForSameTree } from "./support/trees.ts";
@@ -37,8 +38,12 @@ Deno.test("several clients share a server, each in its sub-directory, and never 
   const name = `${server.url}#deep/one`;
   const status = await run(["status", one, "--json"], { home: homes.one });
   assertEquals(status.json.map(({ destination }) => destination), [name]);
-  const why = await run(["why", `${one}/a/new`, "--json"], { home: homes.one });
-  assertEquals(why.json.map(({ destination, verdict }) => [destination, verdict]), [[name, "in step"]]);
+  // What has arrived is known to have a moment later.
+  await until("why knows that it is in step", async () => {
+    const why = await run(["why", `${one}/a/new`, "--json"], { home: homes.one });
+    assertEquals(why.json.map(({ destination }) => destination), [name]);
+    return why.json[0].verdict === "in step";
+  });
   const token = { env: { FILESYNC_TOKEN: server.token } };
   const history = await run(["history", name, "--json"], token);
   assertEquals(history.json.map(({ what, path }) => [what, path]).slice(0, 2).sort(), [
