@@ -28,6 +28,7 @@ import {
   type SidedAction,
   type SidedProblem,
   type SideTotals,
+  type TwoWayEvent,
 } from "./two_way_event.ts";
 import type { Mark, Settled, TwoWayState } from "./two_way_state.ts";
 
@@ -85,12 +86,57 @@ export interface TwoWayResult {
 /** Entries recorded in one transaction. */
 const GROUP = 1_000;
 
+/** What changed while it was being synced is looked at again so often in all. */
+const ROUNDS = 3;
+
 /**
- * Does one round.
+ * Brings both trees in step. Where something was changed between being looked at and being synced, by others or by
+ * what was done elsewhere, both are looked at once more.
  *
  * @throws {FilesyncError} When a side is out of reach, refuses everything, or cannot be looked at at all.
  */
 export async function syncTwoWay(options: TwoWayOptions): Promise<TwoWayResult> {
+  const told = new Set<string>();
+  const tell = (event: TwoWayEvent) => {
+    const text = event.type === "problem" ? JSON.stringify(event) : "";
+    if (!told.has(text)) options.onEvent(event);
+    if (text !== "") told.add(text);
+  };
+  for (let number = 1, before: TwoWayResult | undefined;; number++) {
+    const overtaken: TwoWayEvent[] = [];
+    const result = joined(before, await syncOnce({ ...options, onEvent: tell }, overtaken));
+    if (overtaken.length === 0 || number === ROUNDS || result.interrupted) {
+      overtaken.forEach(tell);
+      return result;
+    }
+    before = result;
+  }
+}
+
+/** Whether a problem is that what was looked at is not there any more. */
+function isOvertaken({ problem }: SidedProblem): boolean {
+  return problem.code === "conflict" && !problem.permanent;
+}
+
+/** What two rounds came to, one after the other: problems are those that are left. */
+function joined(before: TwoWayResult | undefined, result: TwoWayResult): TwoWayResult {
+  if (before === undefined) return result;
+  const totals = { a: sumOf(before.totals.a, result.totals.a), b: sumOf(before.totals.b, result.totals.b) };
+  return { ...result, totals, conflicts: [...before.conflicts, ...result.conflicts] };
+}
+
+function sumOf(a: SideTotals, b: SideTotals): SideTotals {
+  const sum = { ...a };
+  for (const key of Object.keys(sum) as (keyof SideTotals)[]) sum[key] += b[key];
+  return sum;
+}
+
+/**
+ * Does one round.
+ *
+ * @param overtaken Takes what would be told of changes that came in between.
+ */
+async function syncOnce(options: TwoWayOptions, overtaken: TwoWayEvent[]): Promise<TwoWayResult> {
   const { state, dryRun = false, signal, onEvent } = options;
   const result: TwoWayResult = {
     totals: { a: noTotals(), b: noTotals() },
@@ -128,7 +174,9 @@ export async function syncTwoWay(options: TwoWayOptions): Promise<TwoWayResult> 
     a: { receiver: options.a.receiver, info: infos.a },
     b: { receiver: options.b.receiver, info: infos.b },
   };
-  const done = await carryOut(plan, { ...options, parties });
+  const onAct: OnTwoWayEvent = (event) =>
+    event.type === "problem" && isOvertaken(event) ? void overtaken.push(event) : onEvent(event);
+  const done = await carryOut(plan, { ...options, parties, onEvent: onAct });
   state.roots = { a: infos.a.rootId, b: infos.b.rootId };
   result.totals = done.totals;
   result.problems.push(...done.problems);
