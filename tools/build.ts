@@ -30,10 +30,19 @@ export class BuildError extends Error {
  * lies in files of its own beside it, which are not read until then.
  *
  * It is not minified: the minifier makes `using y = open().part()` of `using x = open(); using y = x.part()`, and nothing
- * disposes of what was in between. Nor would that start any sooner.
+ * disposes of what was in between. Nor would that start any sooner. Releases of Deno before 2.9 take texts
+ * (`with { type: "text" }`) only when they are told to.
  */
 export async function bundle(entry: string, directory: string): Promise<string> {
-  const flags = ["--quiet", "--platform", "deno", "--code-splitting", "--outdir", directory];
+  const flags = [
+    "--quiet",
+    "--unstable-raw-imports",
+    "--platform",
+    "deno",
+    "--code-splitting",
+    "--outdir",
+    directory,
+  ];
   // What ssh2 has compiled where it can, and does without elsewhere.
   flags.push("--external=*.node");
   await deno(["bundle", ...flags, resolve(ROOT, entry)]);
