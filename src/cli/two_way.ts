@@ -62,9 +62,12 @@ async function follow(
   const stop = new AbortController();
   const stopped = AbortSignal.any([signal, stop.signal]);
   let changed = Promise.withResolvers<void>();
-  const watching = rounds.roots.map(async ({ path }) => {
-    const watcher = resources.use(new Watcher(path, { clock, stateDirectory: state }));
-    await watcher.ready;
+  const watchers = rounds.roots.map(({ path }) =>
+    resources.use(new Watcher(path, { clock, stateDirectory: state }))
+  );
+  // Before the first look: what changes after it must be heard of.
+  await Promise.all(watchers.map(({ ready }) => ready));
+  const watching = watchers.map(async (watcher) => {
     for await (const _event of watcher.events(stopped)) changed.resolve();
   });
   resources.defer(async () => {

@@ -26,6 +26,36 @@ Deno.test("sync --two-way carries what either side changed, and tells on which",
   assert(!existsSync(`${test.source}/.filesync`), "nothing of ours stays in the source");
 });
 
+Deno.test("sync --two-way --watch hears of what changes as soon as it has looked for the first time", async () => {
+  using test = new Backup();
+  makeTree(test.source, { "a.txt": "a" });
+  const end = new AbortController();
+  using _limit = timeout(end, 30_000);
+  let done = 0;
+  const context = test.home.context({ signal: end.signal });
+  const write = (text: string) => {
+    if (!text.includes('"type":"totals"')) return;
+    // At the very moment at which the first round is over; the second one brings it.
+    if (++done === 1) Deno.writeTextFileSync(`${test.source}/a.txt`, "at once");
+    else end.abort();
+  };
+  const args = ["--two-way", "--watch", "--interval", "1h", "--json"];
+  await test.home.runIn(
+    { ...context, stdout: { ...context.stdout, write } },
+    "sync",
+    test.source,
+    test.backup,
+    ...args,
+  );
+  assertEquals([done, Deno.readTextFileSync(`${test.backup}/a.txt`)], [2, "at once"]);
+});
+
+/** Ends what would never end. */
+function timeout(end: AbortController, ms: number): Disposable {
+  const timer = setTimeout(() => end.abort(), ms);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
 Deno.test("sync --two-way carries no damage over, in either direction, until it is touched", async () => {
   using test = new Backup();
   makeTree(test.source, { "a.txt": "good a", "b.txt": "good b", "c.txt": "c" });

@@ -83,6 +83,7 @@ Deno.test("verifyTree() says nothing of what it could not list", async () => {
   Deno.removeSync(`${temp.path}/d`, { recursive: true });
   // A rule file that is a directory cannot be read, so nothing is known of what is beside it.
   Deno.mkdirSync(`${temp.path}/d/.filesyncignore`, { recursive: true });
+  Deno.utimeSync(`${temp.path}/d`, 1, 1);
   const found = await verify(temp.path, entries);
   assertEquals(found.map(({ path, verdict }) => `${path} ${verdict}`), ["d changed"]);
 });
