@@ -29,7 +29,7 @@ import {
 } from "../crawler/report_data.ts";
 import type { Store } from "../crawler/store.ts";
 import { GrowthChart, LineChart, TreemapChart } from "../server/dashboard/charts.tsx";
-import { Bytes, Card, Foreign, Nothing, Table, Time, What } from "../server/dashboard/parts.tsx";
+import { Bytes, Card, Facts, Foreign, Nothing, Table, Time, What } from "../server/dashboard/parts.tsx";
 import { link, type Section, type Shell } from "../server/dashboard/section.ts";
 import { Remembered } from "./remembered.ts";
 
@@ -222,16 +222,7 @@ function Total({ files, directories, bytes }: { files: number; directories: numb
     ["directories", grouped(directories)],
     ["a file on average", files === 0 ? "–" : <Bytes of={bytes / files} />],
   ];
-  return (
-    <dl class="strip">
-      {figures.map(([name, value]) => (
-        <div>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts of={figures} as="strip" />;
 }
 
 function Growth({ periods, total, asked }: { periods: readonly Period[]; total: number; asked: Asked }) {

@@ -6,22 +6,11 @@
  */
 import { type Action, type MoveAction, pathsOf, type PutAction, type RemoveAction } from "../core/action.ts";
 import { type Entry, permissionBits, sameEntry } from "../core/entry.ts";
-import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
-import {
-  childOf,
-  isWithin,
-  MAX_PATH_DEPTH,
-  nameFault,
-  parentOf,
-  pathFault,
-  rangeBelow,
-  rebase,
-  ROOT,
-  type TreePath,
-} from "../core/path.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { childOf, isWithin, nameFault, parentOf, rebase, ROOT, type TreePath } from "../core/path.ts";
 import { problemOf } from "../core/problem.ts";
-import type { TreeIndex } from "../index/tree_index.ts";
 import type { ActionResult } from "../transport/receiver.ts";
+import { overtaken, refuseTooDeep, standsInTheWay } from "../transport/refusals.ts";
 import { isRespelled, requireExpected } from "./expectation.ts";
 import type { Prepared, RemoteTarget } from "./prepare_uploads.ts";
 import type { RemoteStat } from "./protocol.ts";
@@ -357,35 +346,6 @@ function endOfGroup(actions: readonly Action[], at: number): number {
     for (const parent of parents) above.add(parent);
   }
   return end;
-}
-
-/** What lies below a directory must have a path that can be told, there too. */
-function refuseTooDeep({ from, path }: MoveAction, index: TreeIndex): void {
-  const { low, high } = rangeBelow(from);
-  const rows = index.sql("SELECT path FROM entries WHERE path >= ? AND path < ? AND length(path) > ?")
-    .all(low, high, MAX_PATH_DEPTH + from.length - path.length) as { path: TreePath }[];
-  for (const below of rows) {
-    const fault = pathFault(rebase(below.path, from, path));
-    if (fault !== undefined) throw new PathError(rebase(below.path, from, path), fault);
-  }
-}
-
-function overtaken(path: TreePath): FilesyncError {
-  return new FilesyncError({
-    code: "content-missing",
-    operation: `put "${path}"`,
-    reason: "the file that had its content was replaced meanwhile",
-    hint: "Offer it again",
-  });
-}
-
-function standsInTheWay(path: TreePath, kind: string): FilesyncError {
-  return new FilesyncError({
-    code: "conflict",
-    operation: `write "${path}"`,
-    reason: `a ${kind} stands there`,
-    hint: "Compare the trees again",
-  });
 }
 
 /** The file whose sync, after all else, has the server's file system write out what came before it. */

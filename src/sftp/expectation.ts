@@ -5,9 +5,9 @@
  * @module
  */
 import type { Action } from "../core/action.ts";
-import { FilesyncError } from "../core/errors.ts";
 import { foldPath, type TreePath } from "../core/path.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
+import { changed, damaged, looksDamaged } from "../transport/refusals.ts";
 import { looksAsRecorded, type RemoteAnchor } from "./remote_tree.ts";
 import type { RemoteStat } from "./protocol.ts";
 
@@ -85,27 +85,8 @@ async function isDone(
   }
 }
 
-/** Refuses to replace a file by one of the same size and time with other content: one of the two is damaged. */
+/** Refuses to replace a file that stands there by one from which only damage can have made it differ. */
 async function refuseDamage(action: Action, anchor: RemoteAnchor, index: TreeIndex): Promise<void> {
-  if (action.type !== "put") return;
-  const { path, size, mtime, digest } = action;
-  const held = index.get(path);
-  if (held?.kind !== "file" || held.digest === digest || held.size !== size || held.mtime !== mtime) return;
-  if (await anchor.lstat(path) === undefined) return;
-  throw new FilesyncError({
-    code: "conflict",
-    operation: `replace "${path}"`,
-    reason: "it has the same size and time, but other content: one of the two is damaged",
-    hint: "See which one, and put its good content in its place, or run touch on the good one",
-    permanent: true,
-  });
-}
-
-function changed({ type, path }: Action, reason: string): FilesyncError {
-  return new FilesyncError({
-    code: "conflict",
-    operation: `${type} "${path}"`,
-    reason,
-    hint: "It is looked at again with the next sync",
-  });
+  const { path } = action;
+  if (looksDamaged(action, index.get(path)) && await anchor.lstat(path) !== undefined) throw damaged(path);
 }

@@ -11,17 +11,14 @@ import {
 import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { type Entry, permissionBits, sameEntry } from "../core/entry.ts";
-import { type ErrorCode, FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
+import { type ErrorCode, FilesyncError, toFilesyncError } from "../core/errors.ts";
 import {
   areRelated,
   childOf,
   foldPath,
   isWithin,
-  MAX_PATH_DEPTH,
   nameFault,
   parentOf,
-  pathFault,
-  rangeBelow,
   rebase,
   ROOT,
   type TreePath,
@@ -40,6 +37,7 @@ import type { Durability } from "./durability.ts";
 import { isRespelled, requireExpected, type Verified, verifyExpected } from "./expectation.ts";
 import type { Keeper } from "./keeper.ts";
 import type { ActionResult, Batch, BatchResult } from "./receiver.ts";
+import { overtaken, refuseTooDeep, standsInTheWay } from "./refusals.ts";
 
 /** What a batch is applied to. */
 export interface BatchTarget {
@@ -532,17 +530,6 @@ class BatchWork {
     this.#touched.add(parentOf(path));
   }
 
-  /** What lies below a directory must have a path that can be told, there too. */
-  #refuseTooDeep({ from, path }: MoveAction): void {
-    const { low, high } = rangeBelow(from);
-    const rows = this.#index.sql("SELECT path FROM entries WHERE path >= ? AND path < ? AND length(path) > ?")
-      .all(low, high, MAX_PATH_DEPTH + from.length - path.length) as { path: TreePath }[];
-    for (const below of rows) {
-      const fault = pathFault(rebase(below.path, from, path));
-      if (fault !== undefined) throw new PathError(rebase(below.path, from, path), fault);
-    }
-  }
-
   #move(action: MoveAction): void {
     const { from, path } = action;
     const stat = this.#anchor.lstat(from);
@@ -564,7 +551,7 @@ class BatchWork {
         permanent: true,
       });
     }
-    this.#refuseTooDeep(action);
+    refuseTooDeep(action, this.#index);
     this.#makeParents(path);
     const there = this.#anchor.lstat(path);
     if (
@@ -634,22 +621,4 @@ class BatchWork {
     const file = entry.kind === "file" ? { size: entry.size, digest: entry.digest } : {};
     this.#index.record({ time: this.#now, what, path: entry.path, ...file });
   }
-}
-
-function overtaken(path: TreePath): FilesyncError {
-  return new FilesyncError({
-    code: "content-missing",
-    operation: `put "${path}"`,
-    reason: "the file that had its content was replaced meanwhile",
-    hint: "Offer it again",
-  });
-}
-
-function standsInTheWay(path: TreePath, kind: string): FilesyncError {
-  return new FilesyncError({
-    code: "conflict",
-    operation: `write "${path}"`,
-    reason: `a ${kind} stands there`,
-    hint: "Compare the trees again",
-  });
 }

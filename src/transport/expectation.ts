@@ -16,6 +16,7 @@ import { Sha256 } from "../hashing/sha256.ts";
 import type { IndexedEntry, TreeIndex } from "../index/tree_index.ts";
 import { isUnchanged } from "../index/unchanged.ts";
 import { turn, TURN_BYTES } from "../core/turn.ts";
+import { changed, damaged, looksDamaged } from "./refusals.ts";
 
 /** How files looked whose content was read a moment ago, and found to be what the index says. */
 export type Verified = ReadonlyMap<TreePath, Stat>;
@@ -94,23 +95,10 @@ export function requireExpected(action: Action, anchor: Anchor, index: TreeIndex
   }
 }
 
-/**
- * Refuses to replace a file by one that has other content though neither size nor time tell: writing a
- * file changes its time, so one of the two was spoilt by a disk, and who knows which.
- */
+/** Refuses to replace a file that stands there by one from which only damage can have made it differ. */
 function refuseDamage(action: Action, anchor: Anchor, index: TreeIndex): void {
-  if (action.type !== "put") return;
-  const { path, size, mtime, digest } = action;
-  const held = index.get(path);
-  if (held?.kind !== "file" || held.digest === digest || held.size !== size || held.mtime !== mtime) return;
-  if (anchor.lstat(path) === undefined) return;
-  throw new FilesyncError({
-    code: "conflict",
-    operation: `replace "${path}"`,
-    reason: "it has the same size and time, but other content: one of the two is damaged",
-    hint: "See which one, and put its good content in its place, or run touch on the good one",
-    permanent: true,
-  });
+  const { path } = action;
+  if (looksDamaged(action, index.get(path)) && anchor.lstat(path) !== undefined) throw damaged(path);
 }
 
 /** Whether what stands at the new name is the thing itself, because its file system takes both names for one. */
@@ -173,13 +161,4 @@ function looksTheSame(entry: IndexedEntry & { kind: "file" }, stat: Stat): boole
 export function sameLook(a: Stat | undefined, b: Stat): boolean {
   return a !== undefined && a.kind === b.kind && a.size === b.size && a.mtime === b.mtime &&
     a.ctime === b.ctime && a.ino === b.ino && a.mode === b.mode;
-}
-
-function changed({ type, path }: Action, reason: string): FilesyncError {
-  return new FilesyncError({
-    code: "conflict",
-    operation: `${type} "${path}"`,
-    reason,
-    hint: "It is looked at again with the next sync",
-  });
 }

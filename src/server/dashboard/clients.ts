@@ -2,17 +2,9 @@
 import type { Session, ToldStatus } from "../sessions.ts";
 
 /** A client. */
-export interface Client {
+export interface Client extends Omit<Session, "id" | "client"> {
   /** How it names itself. */
   name: string;
-  version: string;
-  /** Milliseconds since the epoch. */
-  since: number;
-  lastSeen: number;
-  receivedBytes: number;
-  storedBytes: number;
-  /** What it last told of itself. */
-  told?: ToldStatus;
   state: ClientState;
 }
 

@@ -9,7 +9,7 @@ import type { Sessions } from "../sessions.ts";
 import { ClientCard, ClientList, ClientName, Problems } from "./client_parts.tsx";
 import { type Client, clientsOf } from "./clients.ts";
 import { liveRoutes, type Parts } from "./live.ts";
-import { Ago, Bytes, Card, Foreign, Nothing, PathLink, Table, What } from "./parts.tsx";
+import { Ago, Bytes, Card, Facts, Foreign, Nothing, PathLink, Table, What } from "./parts.tsx";
 import type { Shell } from "./section.ts";
 import type { ShownTree } from "./shown_tree.ts";
 import { Savings, Throughput } from "./traffic.tsx";
@@ -153,16 +153,7 @@ function Now(
     ["changes that wait", grouped(waiting)],
     ["problems", <span class={problems > 0 ? "bad-ink" : undefined}>{grouped(problems)}</span>],
   ];
-  return (
-    <dl class="strip">
-      {figures.map(([name, value]) => (
-        <div>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts of={figures} as="strip" />;
 }
 
 function Arrivals({ arrivals, now }: { arrivals: readonly Arrival[]; now: number }) {

@@ -133,10 +133,12 @@ export function What({ what }: { what: string }) {
   return <span class={`badge ${tone}`}>{word}</span>;
 }
 
-/** Some facts by their names. */
-export function Facts({ of }: { of: readonly (readonly [name: string, value: Child])[] }) {
+/** Some facts by their names, in a list or as a strip of figures across the page. */
+export function Facts(
+  { of, as = "facts" }: { of: readonly (readonly [name: string, value: Child])[]; as?: "facts" | "strip" },
+) {
   return (
-    <dl class="facts">
+    <dl class={as}>
       {of.map(([name, value]) => (
         <div>
           <dt>{name}</dt>
