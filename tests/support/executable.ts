@@ -25,7 +25,7 @@ export async function findBase(target: string): Promise<Base | undefined> {
   const file = given.get(target) ?? (isHere ? Deno.env.get("DENORT_BIN") : undefined);
   if (file !== undefined) return { file };
   const path = `release/v${Deno.version.deno}/denort-${target}.zip`;
-  if (existsSync(join(Deno.env.get("DENO_DIR") ?? denoDirectory(), "dl", path))) return {};
+  if (existsSync(join(Deno.env.get("DENO_DIR") || denoDirectory(), "dl", path))) return {};
   return isHere && await answers(`https://dl.deno.land/${path}`) ? {} : undefined;
 }
 

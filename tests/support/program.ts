@@ -354,7 +354,7 @@ export function isolated(home: string): Record<string, string> {
   }
   Deno.mkdirSync(home, { recursive: true });
   // Deno finds its cache and the registry's settings by the home directory.
-  const cache = Deno.env.get("DENO_DIR") ?? denoDirectory();
+  const cache = Deno.env.get("DENO_DIR") || denoDirectory();
   try {
     Deno.copyFileSync(join(homedir(), ".npmrc"), join(home, ".npmrc"));
   } catch (error) {
