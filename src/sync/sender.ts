@@ -527,7 +527,7 @@ export class Sender {
   }
 
   /** Decides what becomes of an action that the receiver could not do. */
-  #judge({ id, action, attempts }: QueuedAction, problem: Problem): void {
+  #judge({ id, action, attempts, error }: QueuedAction, problem: Problem): void {
     const { queue } = this.#options.state;
     const treesDiffer = problem.code === "conflict" || problem.code === "not-found";
     if (treesDiffer) this.#stale = true;
@@ -540,7 +540,8 @@ export class Sender {
     }
     if (problem.permanent) queue.fail(id, problem);
     else queue.retry([id], problem);
-    const isRoutine = problem.code === "content-missing" && attempts <= 1;
+    // What held the content may be gone since it was asked for. Tries that were cut short say nothing of it.
+    const isRoutine = problem.code === "content-missing" && (attempts <= 1 || error?.code !== problem.code);
     if (!isRoutine) this.#options.onEvent({ type: "problem", problem: { ...problem, path: action.path } });
   }
 

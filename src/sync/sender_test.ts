@@ -385,20 +385,32 @@ Deno.test("run() sends again what an empty receiver got and lost", async () => {
   assertEquals(Deno.readTextFileSync(`${other.destination}/b`), "same");
 });
 
-Deno.test("run() offers again what turns out to be missing, without a word", async () => {
-  await using scene = await Scene.of({ a: "1" });
-  let lied = false;
-  scene.receiver.intercept = (call, forward) => {
-    if (call.method !== "check" || lied) return forward();
-    lied = true;
-    return Promise.resolve(["nothing"]);
-  };
-  scene.start();
-  await scene.idle();
-  assertEquals([scene.receiver.count("check"), scene.receiver.count("apply")], [2, 2]);
-  assertEquals(scene.eventsOf("problem"), []);
-  await assertSameTree(scene.source, scene.destination);
-});
+for (
+  const [what, cutShort, lies, problems] of [
+    ["what turns out to be missing, without a word", 0, 1, []],
+    ["what turns out to be missing after a try that was cut short, without a word", 1, 1, []],
+    ["what is missing twice, and says so", 0, 2, ["content-missing"]],
+  ] as const
+) {
+  Deno.test(`run() offers again ${what}`, async () => {
+    await using scene = await Scene.of({ a: "1" });
+    for (let i = 0; i < cutShort; i++) {
+      assertEquals(scene.bench.state.queue.take({ items: 1, bytes: 1 }).length, 1);
+      scene.reopen();
+    }
+    let left: number = lies;
+    scene.receiver.intercept = (call, forward) => {
+      if (call.method !== "check" || left === 0) return forward();
+      left--;
+      return Promise.resolve(["nothing"]);
+    };
+    scene.start();
+    await scene.idle();
+    assertEquals([scene.receiver.count("check"), scene.receiver.count("apply")], [lies + 1, lies + 1]);
+    assertEquals(scene.eventsOf("problem").map(({ problem }) => problem.code), [...problems]);
+    await assertSameTree(scene.source, scene.destination);
+  });
+}
 
 Deno.test("run() compares the trees when a move finds nothing, and sends it anew", async () => {
   await using scene = await Scene.inStep({ d: { a: "1" }, f: "2" });
