@@ -187,6 +187,7 @@ Deno.test("a tree of odd names, depths and kinds is backed up, and what cannot b
   assertMatch(problems, /"pipe"/);
   assertMatch(problems, /"socket"/);
   await scene.assertInStep({ ignore: (path) => path === "pipe" || path === "socket" });
+  assertHoles(`${scene.backup}/sparse`);
   // Two-way, with a state of its own, has nothing to do.
   Deno.removeSync(`${scene.source}/pipe`);
   Deno.removeSync(`${scene.source}/socket`);
@@ -195,6 +196,7 @@ Deno.test("a tree of odd names, depths and kinds is backed up, and what cannot b
   Deno.removeSync(scene.source, { recursive: true });
   assertEquals((await scene.run("restore", scene.source)).code, 0);
   await scene.assertInStep();
+  assertHoles(`${scene.source}/sparse`);
 });
 
 Deno.test("a hundred versions of which three are kept stay small", async () => {
@@ -231,6 +233,11 @@ function sparse(path: string, size: number): void {
   made.truncateSync(size);
   made.seekSync(size / 2, Deno.SeekMode.Start);
   made.writeSync(new TextEncoder().encode("in the middle of nothing"));
+}
+
+/** Fails unless the zeros of a file take no room on the disk, where they need not. */
+function assertHoles(path: string): void {
+  if (Deno.build.os === "linux") assertLess(Deno.statSync(path).blocks! * 512, MiB);
 }
 
 /** Fails unless every file in `part` is one of `whole`, with the same content. */

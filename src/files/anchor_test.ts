@@ -1,5 +1,6 @@
-import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertLess, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { stub } from "@std/testing/mock";
+import { Buffer } from "node:buffer";
 import fs, { openSync } from "node:fs";
 import { openFilesIn } from "../../tests/support/open_files.ts";
 import { type ErrorCode, FilesyncError } from "../core/errors.ts";
@@ -327,6 +328,38 @@ contract("copyRange() copies parts of a file to a position", ({ anchor, root, tr
   assertFails(() => target.copyRange(closed, 0, 1), "io", 'Cannot read "source": it is closed already');
   target.discard();
   assertFails(() => temp.copyRange(file, 0, 1), "io");
+});
+
+contract("write() and copyRange() leave long runs of zeros out", ({ anchor, root, tree }) => {
+  const content = new Uint8Array(8 << 20);
+  content.set(bytes("begin"), 100_001);
+  content.set(bytes("middle"), 5_000_003);
+  const [written, overwritten, copied] = [anchor.createTemp(), anchor.createTemp(), anchor.createTemp()];
+  written.write(content);
+  overwritten.write(new Uint8Array(content.length + 10).fill(7));
+  overwritten.position = 10;
+  overwritten.write(content);
+  for (const [temp, at] of [[written, "written"], [overwritten, "overwritten"]] as const) {
+    assertEquals(temp.position, temp === written ? content.length : content.length + 10);
+    temp.close();
+    anchor.place(temp, path(at));
+  }
+  using file = anchor.openRead(path("written"));
+  copied.write(bytes("at no boundary"));
+  // Across a hole, from within one into another, and to the end, which is a hole as well.
+  for (const [start, end] of [[0, 2_000_001], [2_000_001, 5_000_005], [5_000_005, content.length]]) {
+    assertEquals(copied.copyRange(file, start, end - start), end - start);
+  }
+  assertEquals(copied.copyRange(file, content.length, 10), 0);
+  copied.close();
+  anchor.place(copied, path("copied"));
+  assert(Buffer.from(content).equals(Deno.readFileSync(`${tree}/written`)));
+  assert(Buffer.from(content).equals(Deno.readFileSync(`${tree}/overwritten`).subarray(10)));
+  assert(Buffer.from(content).equals(Deno.readFileSync(`${tree}/copied`).subarray(14)));
+  if (root.anchoring !== "descriptors") return;
+  for (const name of ["written", "overwritten", "copied"]) {
+    assertLess(Deno.statSync(`${tree}/${name}`).blocks! * 512, 1 << 20, name);
+  }
 });
 
 contract("copyFrom() takes the content of another file, whatever was there", ({ anchor, tree }) => {

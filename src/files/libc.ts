@@ -31,6 +31,9 @@ const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
 const SYNC_FILE_RANGE_WRITE = 2;
 const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -38,7 +41,7 @@ const AF_INET6 = 10;
 const SOCKADDR_BYTES = 28;
 const SHUT_RDWR = 2;
 
-const { EINTR, EIO, ENOENT } = os.constants.errno;
+const { EINTR, EIO, ENOENT, ENXIO } = os.constants.errno;
 /** Names of errors by number. Where two names share one, the first is the usual one. */
 const CODES = new Map(Object.entries(os.constants.errno).reverse().map(([name, number]) => [number, name]));
 
@@ -90,6 +93,8 @@ const CALLS = {
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i32" },
+  // A place in a file, unlike everything else that comes back.
+  lseekFar: { name: "lseek", parameters: ["i32", "i64", "i32"], result: "i64" },
   mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
   // The C library has no function for it. The arguments of its `syscall` travel as those of any function do.
@@ -425,13 +430,34 @@ export class Libc {
     this.#do(() => this.#calls.ftruncate(descriptor, BigInt(size)));
   }
 
-  /** Takes room for `size` bytes of an open file, where its file system can; its size stays. */
-  reserve(descriptor: number, size: number): void {
+  /**
+   * The next part of an open file from `position` that is not a hole, bytes from the start;
+   * `undefined` when nothing but holes follows. All of it where the file system does not tell.
+   */
+  dataFrom(descriptor: number, position: number): { start: number; end: number } | undefined {
+    const start = this.#calls.lseekFar(descriptor, BigInt(position), SEEK_DATA);
+    if (start < 0n) return this.#errno[0] === ENXIO ? undefined : { start: position, end: Infinity };
+    const end = this.#calls.lseekFar(descriptor, start, SEEK_HOLE);
+    return { start: Number(start), end: end < 0n ? Infinity : Number(end) };
+  }
+
+  /** Takes room for `length` bytes of an open file from `start`, where its file system can; its size stays. */
+  reserve(descriptor: number, start: number, length: number): void {
     try {
-      this.#do(() => this.#calls.fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0n, BigInt(size)));
+      this.#do(() => this.#calls.fallocate(descriptor, FALLOC_FL_KEEP_SIZE, BigInt(start), BigInt(length)));
     } catch (error) {
       if (error instanceof SystemError && (error.code === "ENOSPC" || error.code === "EDQUOT")) throw error;
     }
+  }
+
+  /**
+   * Makes a part of an open file a hole, which reads as zeros; its size stays.
+   *
+   * @throws {SystemError} Also where its file system has no holes.
+   */
+  punch(descriptor: number, start: number, length: number): void {
+    const mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+    this.#do(() => this.#calls.fallocate(descriptor, mode, BigInt(start), BigInt(length)));
   }
 
   /** Returns when an open file or directory is on the disk. */

@@ -12,6 +12,7 @@ import type { Directories } from "./directories.ts";
 import type { Directory } from "./directory.ts";
 import type { OpenFile } from "./open_file.ts";
 import type { WritableFile } from "./writable_file.ts";
+import { stretchesOf } from "./zeros.ts";
 
 /** Where temporary files are made. No path from outside can name it: `parsePath` refuses it. */
 export const TEMP_DIRECTORY = `${STATE_DIRECTORY}/tmp` as TreePath;
@@ -28,7 +29,10 @@ export interface TempFile {
    * @returns Bytes read, maybe fewer than fit; 0 at the end.
    */
   read(into: Uint8Array, position: number): number;
-  /** Writes all of `data` at {@linkcode position}, which moves on. */
+  /**
+   * Writes all of `data` at {@linkcode position}, which moves on. Long runs of zeros become holes, where the system
+   * can do that.
+   */
   write(data: Uint8Array): void;
   /** Takes the whole content of another file, copied by the kernel. */
   copyFrom(nativePath: string): void;
@@ -41,8 +45,11 @@ export interface TempFile {
   copyRange(from: OpenFile, start: number, length: number): number;
   /** Makes the file empty again. */
   truncate(): void;
-  /** Takes room for so many bytes, where the file system can: rather fail now than after writing most of it. */
-  reserve(size: number): void;
+  /**
+   * Takes room for `length` bytes from `start`, where the file system can: rather fail now than after writing most
+   * of it.
+   */
+  reserve(start: number, length: number): void;
   /**
    * Sets permission bits and modification time (milliseconds since the epoch). Call it
    * after the last {@linkcode write} and before {@linkcode close}.
@@ -157,10 +164,16 @@ class OpenTempFile implements TempFile {
 
   write(data: Uint8Array): void {
     this.#attempt((file) => {
-      for (let done = 0; done < data.length;) {
-        const written = file.write(data.subarray(done), this.position);
-        done += written;
-        this.position += written;
+      for (const { bytes, isZero } of stretchesOf(data)) {
+        if (isZero && file.leaveOut(this.position, bytes.length)) {
+          this.position += bytes.length;
+          continue;
+        }
+        for (let done = 0; done < bytes.length;) {
+          const written = file.write(bytes.subarray(done), this.position);
+          done += written;
+          this.position += written;
+        }
       }
     });
   }
@@ -187,8 +200,8 @@ class OpenTempFile implements TempFile {
     this.position = 0;
   }
 
-  reserve(size: number): void {
-    this.#attempt((file) => file.reserve(size));
+  reserve(start: number, length: number): void {
+    this.#attempt((file) => file.reserve(start, length));
   }
 
   setAttributes({ mode, mtime }: { mode?: number; mtime?: number }): void {

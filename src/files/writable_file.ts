@@ -10,7 +10,14 @@ export interface WritableFile {
   /** Writes once, at `position`. Returns the number of bytes. */
   write(data: Uint8Array, position: number): number;
   /**
-   * Copies a part of another file to `position`, as far as that goes without reading it.
+   * Makes `length` bytes from `position` zeros that take no room. The file ends no earlier then.
+   *
+   * @returns `false` where the system cannot: the zeros must be written.
+   */
+  leaveOut(position: number, length: number): boolean;
+  /**
+   * Copies a part of another file to `position`, as far as that goes without reading it. Holes stay holes where the
+   * file system tells of them: verify what was copied, for some have told of holes where data was on its way.
    *
    * @returns Bytes copied: fewer than `length`, maybe none, where the system cannot, or at the end.
    */
@@ -18,8 +25,8 @@ export interface WritableFile {
   /** Takes the whole content of the file at a native path. Returns its size. */
   copyFrom(nativePath: string): number;
   truncate(): void;
-  /** Takes room for so many bytes, where the file system can. */
-  reserve(size: number): void;
+  /** Takes room for `length` bytes from `start`, where the file system can. */
+  reserve(start: number, length: number): void;
   setMode(mode: number): void;
   /** Sets both times, milliseconds since the epoch. */
   setTime(time: number): void;
@@ -50,8 +57,33 @@ export class DescriptorFile implements WritableFile {
     return this.#libc.write(this.#descriptor.number, data, position);
   }
 
-  copyRange(from: OpenFile, start: number, length: number, position: number): number {
-    return from.descriptor === undefined ? 0 : this.#copy(from.descriptor, start, length, position);
+  leaveOut(position: number, length: number): boolean {
+    const { number } = this.#descriptor;
+    try {
+      this.#libc.punch(number, position, length);
+      if (this.#libc.statOf(number).size < position + length) this.#libc.truncate(number, position + length);
+      return true;
+    } catch {
+      // Not on such file systems: and if something else is wrong, writing says so too.
+      return false;
+    }
+  }
+
+  copyRange({ descriptor: from }: OpenFile, start: number, length: number, position: number): number {
+    if (from === undefined) return 0;
+    const end = Math.min(start + length, this.#libc.statOf(from).size);
+    let at = start;
+    while (at < end) {
+      const data = this.#libc.dataFrom(from, at);
+      const hole = Math.min(data?.start ?? end, end) - at;
+      if (hole > 0 && !this.leaveOut(position + at - start, hole)) break;
+      at += hole;
+      const part = Math.min(data?.end ?? end, end) - at;
+      const copied = this.#copy(from, at, part, position + at - start);
+      at += copied;
+      if (copied < part) break;
+    }
+    return at - start;
   }
 
   copyFrom(nativePath: string): number {
@@ -59,6 +91,7 @@ export class DescriptorFile implements WritableFile {
     const from = this.#libc.open(undefined, nativePath, OPEN.read);
     try {
       const { size } = this.#libc.statOf(from);
+      // With its holes filled: nobody verifies this copy.
       // A file that seems empty may only pretend to be, as those of /proc do.
       if (size > 0 && this.#copy(from, 0, size, 0) === size) return size;
     } finally {
@@ -72,8 +105,8 @@ export class DescriptorFile implements WritableFile {
     this.#libc.truncate(this.#descriptor.number, 0);
   }
 
-  reserve(size: number): void {
-    if (size > 0) this.#libc.reserve(this.#descriptor.number, size);
+  reserve(start: number, length: number): void {
+    if (length > 0) this.#libc.reserve(this.#descriptor.number, start, length);
   }
 
   setMode(mode: number): void {
@@ -146,6 +179,10 @@ export class PathFile implements WritableFile {
     return written;
   }
 
+  leaveOut(): boolean {
+    return false;
+  }
+
   copyRange(): number {
     return 0;
   }
@@ -159,7 +196,7 @@ export class PathFile implements WritableFile {
     this.#file.truncateSync(0);
   }
 
-  reserve(_size: number): void {}
+  reserve(): void {}
 
   setMode(mode: number): void {
     Deno.chmodSync(this.#nativePath, mode);

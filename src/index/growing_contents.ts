@@ -8,6 +8,7 @@
 import { type ChunkRun, type Manifest, unpackManifest } from "../core/chunk.ts";
 import { type Digest, digestFromBytes, digestToBytes } from "../core/digest.ts";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { dataRanges } from "../chunking/data_ranges.ts";
 import type { TempFile, TreeRoot } from "../files/tree_root.ts";
 import { namesChunk } from "../hashing/chunk_digest.ts";
 import type { TreeIndex } from "./tree_index.ts";
@@ -176,7 +177,7 @@ export class GrowingContents implements Disposable {
       try {
         // What lies there and nobody remembers came before a crash.
         temp.truncate();
-        temp.reserve(starts.length === 0 ? 0 : starts.at(-1)! + manifest.at(-1)!.length);
+        for (const { start, end } of dataRanges(manifest)) temp.reserve(start, end - start);
       } catch (error) {
         temp.discard();
         throw error;

@@ -6,6 +6,7 @@
  */
 import { describeBytes } from "../chunking/describe.ts";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { zeroChunks } from "../chunking/data_ranges.ts";
 import type { PutAction } from "../core/action.ts";
 import { type Manifest, unpackManifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
@@ -210,6 +211,8 @@ async function assemble(
   };
 
   const pack = { read: (into: Uint8Array, at: number) => staging.read(into, at) };
+  const zeros = { read: (into: Uint8Array) => into.fill(0).length };
+  const isZeros = zeroChunks(manifest);
   const twins = arrived === undefined ? undefined : placesOf(manifest, arrived);
 
   /** Where the bytes of a chunk are. */
@@ -243,7 +246,7 @@ async function assemble(
   let to = 0;
   for (const [at, { digest, length }] of manifest.entries()) {
     if (arrived?.[at] !== 1) {
-      const { source, start } = find(digest);
+      const { source, start } = isZeros[at] === 1 ? { source: zeros, start: to } : find(digest);
       const goesOn = run !== undefined && run.source === source && run.start + run.length === start &&
         run.to + run.length === to;
       if (!goesOn) {
