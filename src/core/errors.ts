@@ -185,6 +185,13 @@ const SQLITE_MEANINGS: [text: string, code: ErrorCode, reason: string, permanent
   ["file is not a database", "io", "the file is not a database", true, DAMAGED],
   ["database disk image is malformed", "io", "the database is damaged", true, DAMAGED],
   ["database is locked", "locked", "another process keeps it locked", false, "Stop the other process"],
+  [
+    "locking protocol",
+    "locked",
+    "who wrote it was killed in the middle of that",
+    false,
+    "Start what writes it once more, which mends it",
+  ],
   ["attempt to write a readonly database", "read-only", "it is read-only", false, "Make it writable"],
   [
     "unable to open database file",

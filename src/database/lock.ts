@@ -5,6 +5,9 @@ import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 /** The name of the lock file in its directory. */
 export const LOCK_FILE = "lock";
 
+/** Tries to lock, a millisecond apart. */
+const LOCK_TRIES = 5;
+
 /**
  * Locks `directory`, making it when it is missing, until the result is disposed of or the
  * process ends in whatever way: the lock is the operating system's and lies on an open file,
@@ -21,7 +24,7 @@ export function lockState(directory: string, what: string): Disposable {
     Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
     const file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
     try {
-      if (!file.tryLockSync(true)) throw lockedError(operation, path);
+      if (!lockSoon(file)) throw lockedError(operation, path);
       file.truncateSync();
       file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
     } catch (error) {
@@ -39,6 +42,30 @@ export function lockState(directory: string, what: string): Disposable {
   } catch (error) {
     throw toFilesyncError(operation, error);
   }
+}
+
+/**
+ * Whether a process holds the lock of `directory`; `undefined` when nothing in it was ever locked, or it cannot be
+ * told. Nobody else is told that it is locked because of the question.
+ */
+export function isLocked(directory: string): boolean | undefined {
+  try {
+    using file = Deno.openSync(join(directory, LOCK_FILE), { read: true });
+    if (!file.tryLockSync(false)) return true;
+    file.unlockSync();
+    return false;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Locks `file`; waits for those who only ask ({@linkcode isLocked}), who are done in no time. */
+function lockSoon(file: Deno.FsFile): boolean {
+  for (let tries = 1; !file.tryLockSync(true); tries++) {
+    if (tries === LOCK_TRIES) return false;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+  return true;
 }
 
 function lockedError(operation: string, path: string): FilesyncError {

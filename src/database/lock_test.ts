@@ -1,10 +1,10 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { FilesyncError } from "../core/errors.ts";
-import { lockState } from "./lock.ts";
+import { isLocked, lockState } from "./lock.ts";
 
 function holder(directory: string): Deno.ChildProcess {
   const script = `
-    import { lockState } from ${JSON.stringify(new URL("./lock.ts", import.meta.url).href)};
+    import { isLocked, lockState } from ${JSON.stringify(new URL("./lock.ts", import.meta.url).href)};
     const lock = lockState(${JSON.stringify(directory)}, "it");
     console.log("locked");
     setInterval(() => lock, 1000);`;
@@ -40,5 +40,16 @@ Deno.test("lockState() is exclusive within a process too, and given back when di
   }
   lockState(directory, "it")[Symbol.dispose]();
   assertEquals(Deno.readTextFileSync(`${directory}/lock`), `${Deno.pid}\n`);
+  Deno.removeSync(directory, { recursive: true });
+});
+
+Deno.test("isLocked() tells whether somebody holds the lock, and is in nobody's way", () => {
+  const directory = Deno.makeTempDirSync();
+  assertEquals(isLocked(directory), undefined);
+  const lock = lockState(directory, "it");
+  assertEquals(isLocked(directory), true);
+  lock[Symbol.dispose]();
+  assertEquals([isLocked(directory), isLocked(directory)], [false, false]);
+  lockState(directory, "it")[Symbol.dispose]();
   Deno.removeSync(directory, { recursive: true });
 });

@@ -10,6 +10,7 @@ import { pathToFileURL } from "node:url";
 import { existsSync } from "@std/fs";
 import { dirname } from "@std/path";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { isLocked } from "./lock.ts";
 
 /** How long a statement waits for another process's write, milliseconds. */
 const BUSY_TIMEOUT = 5_000;
@@ -94,12 +95,16 @@ export function openDatabase(path: string, options: DatabaseOptions): DatabaseSy
  * watches, which may be the database. Who takes itself for the first then cuts back the `-shm` that the
  * writer has mapped, and the writer dies of it (`SIGBUS`). So a reader must not change that file, unless it makes it.
  *
+ * When the writer is gone for sure, the reader may change it. It must: a writer that was killed when its log (`-wal`)
+ * had a header and no frame yet left what SQLite reads in no other way ("locking protocol", after ten seconds).
+ *
  * @throws What SQLite throws; see {@linkcode toDatabaseError}.
  */
 export function openToRead(path: string): DatabaseSync {
   const url = pathToFileURL(path);
   url.search = "?mode=ro&readonly_shm=1";
-  const isShared = Deno.build.os !== "windows" && existsSync(`${path}-shm`);
+  const isShared = Deno.build.os !== "windows" && existsSync(`${path}-shm`) &&
+    isLocked(dirname(path)) !== false;
   return new DatabaseSync(isShared ? url.href : path, { readOnly: true });
 }
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { lockState } from "./lock.ts";
 import { openDatabase, transaction } from "./open.ts";
 
 const MIGRATIONS = ["CREATE TABLE t (a)", "ALTER TABLE t ADD COLUMN b"];
@@ -187,5 +188,25 @@ Deno.test("openDatabase() read-only leaves the shared memory of a writer alone t
   assertEquals((await writer.status).code, 0);
   using db = openDatabase(path, { ...options, readOnly: true });
   assertEquals(db.prepare("SELECT a FROM t").all().length, 2);
+  Deno.removeSync(directory, { recursive: true });
+});
+
+Deno.test("openDatabase() read-only reads what a writer left that was killed before the first frame of its log", () => {
+  const directory = Deno.makeTempDirSync();
+  const [before, after] = [`${directory}/before`, `${directory}/after`];
+  Deno.mkdirSync(after);
+  {
+    using _lock = lockState(before, "a test");
+    using db = openDatabase(`${before}/test.db`, options);
+    db.exec("INSERT INTO t (a) VALUES (1)");
+    db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    db.exec("INSERT INTO t (a) VALUES (2)");
+    for (const name of ["test.db", "test.db-wal", "test.db-shm", "lock"]) {
+      Deno.copyFileSync(`${before}/${name}`, `${after}/${name}`);
+    }
+    Deno.truncateSync(`${after}/test.db-wal`, 32);
+  }
+  using db = openDatabase(`${after}/test.db`, { ...options, readOnly: true });
+  assertEquals(db.prepare("SELECT a FROM t").all().map(({ a }) => a), [1]);
   Deno.removeSync(directory, { recursive: true });
 });
