@@ -444,11 +444,16 @@ class Pass {
     }
   }
 
-  /** Where the inode of `path` was seen before, when it is not there any more: then it was moved. */
+  /**
+   * Where the inode of `path` was seen before, when it is not there any more: then it was moved. A directory that
+   * holds something foreign at the receiver is none: moved there, nothing would tell any more that that is not ours.
+   */
   #originOf(anchor: Anchor, path: TreePath, stat: Stat): IndexedEntry | undefined {
     if (this.#isFirst) return undefined;
-    return this.#options.state.index.byInode(stat).find((entry) => {
+    const { state } = this.#options;
+    return state.index.byInode(stat).find((entry) => {
       if (entry.kind !== stat.kind || entry.path === path) return false;
+      if (state.foreignWithin(entry.path).length > 0) return false;
       const there = standingAt(anchor, entry.path);
       // Still there, or who knows: a hard link, not a move.
       if (there instanceof FilesyncError) return false;

@@ -633,6 +633,14 @@ Deno.test("lookAtAll() removes around what is foreign at the receiver", async ()
   assertEquals(scene.bench.queued.toSorted(), ["remove d/e/f", "remove d/g", "remove i"]);
 });
 
+Deno.test("lookAtAll() moves no directory at the receiver with something foreign in it", async () => {
+  using scene = await Scene.of({ d: { e: { f: "a" } }, ...BALLAST });
+  scene.bench.state.setForeign(["d/e/foreign" as TreePath]);
+  sh("mv d g", scene.source);
+  await scene.bench.inspector.lookAtAll();
+  assertEquals(scene.bench.queued, ["directory g", "directory g/e", "move d/e/f -> g/e/f"]);
+});
+
 Deno.test("lookAtAll() does not take back unsent what covers something foreign", async () => {
   using scene = await Scene.of({ stays: "s" });
   scene.bench.state.setForeign(["f" as TreePath]);
