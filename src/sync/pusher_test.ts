@@ -211,6 +211,19 @@ Deno.test("pushOnce() with deleteExtra spares what is left out at the source", a
   assertEquals(removals(scene.events), ["b.old"]);
 });
 
+Deno.test("pushOnce() with deleteExtra spares what is left out, also in directories that are not in the source", async () => {
+  const old = { "a.tmp": "x", b: "y", c: { d: "1" }, e: { "f.tmp": "2", g: "3" } };
+  await using scene = new Scene({ ...TREE, ".filesyncignore": "*.tmp\n" }, { ...TREE, old }, {
+    deleteExtra: true,
+    allowMassDelete: true,
+  });
+  await scene.pushOnce();
+  assertEquals(removals(scene.events).toSorted(), ["old/b", "old/c", "old/e/g"]);
+  await scene.reopen({ deleteExtra: true });
+  await scene.pushOnce();
+  assertEquals(removals(scene.events), []);
+});
+
 Deno.test("pushOnce() with deleteExtra does not empty the receiver for an empty source, unless told to", async () => {
   for (const allowMassDelete of [false, true]) {
     await using scene = new Scene({}, { theirs: "x" }, { deleteExtra: true, allowMassDelete });

@@ -13,7 +13,7 @@ import { sameEntry } from "../core/entry.ts";
 import { entryPairs } from "../core/entry_pairs.ts";
 import { FilesyncError, isPassing, toFilesyncError } from "../core/errors.ts";
 import type { Mutex } from "../core/mutex.ts";
-import { outermost, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
+import { outermost, parentOf, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
 import type { Anchor, TreeRoot } from "../files/tree_root.ts";
 import { sha256 } from "../hashing/sha256.ts";
@@ -353,9 +353,10 @@ export class Sender {
     using anchor = root().anchor();
     // What only has not been looked at yet is in the source all the same.
     const { ignores = () => false, allowMassDelete } = this.#options;
-    const foreign = paths.filter((path) =>
-      !mayStandAt(anchor, path) && !ignores(path, false) && !ignores(path, true)
+    const spared = withAbove(
+      paths.filter((path) => mayStandAt(anchor, path) || ignores(path, false) || ignores(path, true)),
     );
+    const foreign = paths.filter((path) => !spared.has(path));
     const tops = outermost(foreign);
     if (tops.length === 0) return;
     const empty = anchor.list(ROOT).every((name) => name === STATE_DIRECTORY);
@@ -372,8 +373,7 @@ export class Sender {
         hint: "If that is meant, add --allow-mass-delete",
       });
     } else if (deleteExtra) {
-      const gone = new Set(foreign);
-      state.setForeign(paths.filter((path) => !gone.has(path)));
+      state.setForeign(paths.filter((path) => spared.has(path)));
       state.queue.add(tops.map((path) => ({ action: { type: "remove", path } })));
     } else if (first) {
       onEvent({
@@ -614,6 +614,17 @@ function dataOf(
   return new Map(
     [...parcels].flatMap(([digest, parcel]) => parcel.kind === kind ? [[digest, parcel.data]] : []),
   );
+}
+
+/** `paths`, and the directories above them. */
+function withAbove(paths: readonly TreePath[]): Set<TreePath> {
+  const all = new Set(paths);
+  for (const path of paths) {
+    for (let above = parentOf(path); above !== ROOT && !all.has(above); above = parentOf(above)) {
+      all.add(above);
+    }
+  }
+  return all;
 }
 
 /** Whether something stands at `path`, as far as can be told. */
