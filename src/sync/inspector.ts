@@ -55,6 +55,8 @@ export interface Findings {
   appeared: TreePath[];
   /** Files that changed while they were read: to be looked at again soon. */
   unstable: TreePath[];
+  /** Of these, files that never stand still, and were taken as they are. */
+  restless: TreePath[];
   /** Problems that are news. */
   problems: Problem[];
   /** Why removals were held back, when they were. */
@@ -180,7 +182,7 @@ class Pass {
   readonly #options: InspectorOptions;
   readonly #restless: Map<TreePath, number>;
   readonly #signal: AbortSignal | undefined;
-  readonly #findings: Findings = { queued: 0, appeared: [], unstable: [], problems: [] };
+  readonly #findings: Findings = { queued: 0, appeared: [], unstable: [], restless: [], problems: [] };
   readonly #progress: LookProgress = { files: 0, directories: 0, bytes: 0 };
   /** Every path that had a problem, news or not. */
   readonly #troubled = new Set<string>();
@@ -599,6 +601,7 @@ class Pass {
     this.#restless.set(path, tries);
     if (tries < PATIENCE || now?.kind !== "file") return false;
     this.#restless.delete(path);
+    this.#findings.restless.push(path);
     return true;
   }
 

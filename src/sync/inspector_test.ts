@@ -510,9 +510,10 @@ Deno.test("look() waits for a file that changes while it is read, but not for ev
     const { unstable, queued } = await scene.bench.look("f");
     assertEquals([unstable, queued], [["f"] as TreePath[], 0]);
   }
-  const { unstable, queued } = await scene.bench.look("f");
+  const { unstable, restless, queued } = await scene.bench.look("f");
   // It is to be looked at once more all the same.
-  assertEquals([unstable, queued, scene.bench.queued], [["f"] as TreePath[], 1, ["put f"]]);
+  assertEquals([unstable, restless, queued], [["f"] as TreePath[], ["f"] as TreePath[], 1]);
+  assertEquals(scene.bench.queued, ["put f"]);
   scene.bench.describer.onRead = () => {};
   assertEquals((await scene.bench.look("f")).unstable, []);
   assertEquals(scene.bench.state.index.get("f" as TreePath)?.kind, "file");

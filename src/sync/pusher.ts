@@ -107,6 +107,10 @@ export class Pusher implements AsyncDisposable {
   #lookMs = 0;
   /** Looks that were asked for and not made yet. */
   #pendingLooks = 0;
+  /** Whether everything is to be pushed only once. */
+  #isOnce = false;
+  /** Files that were told of because they never stood still. */
+  readonly #restless = new Set<TreePath>();
 
   /** @throws {FilesyncError} When the source is missing, is no directory or cannot be read. */
   constructor(options: PusherOptions) {
@@ -152,6 +156,7 @@ export class Pusher implements AsyncDisposable {
    * @throws {FilesyncError} When the receiver refuses us, or cannot be reached.
    */
   async pushOnce(signal: AbortSignal): Promise<void> {
+    this.#isOnce = true;
     await this.#whileSending(signal, ONCE_GIVE_UP_MS, async (stopped) => {
       // Whoever asks again wants it tried again.
       this.#options.state.queue.retryFailed();
@@ -299,9 +304,11 @@ export class Pusher implements AsyncDisposable {
   }
 
   /** Does what a look asks for. */
-  #take({ appeared, unstable, problems, brake }: Findings, signal: AbortSignal, watcher?: Watch): void {
+  #take(findings: Findings, signal: AbortSignal, watcher?: Watch): void {
+    const { appeared, problems, brake } = findings;
     for (const path of appeared) watcher?.revisit(path);
     for (const problem of problems) this.#options.onEvent({ type: "problem", problem });
+    const unstable = this.#isOnce ? this.#withoutRestless(findings) : findings.unstable;
     if (unstable.length > 0) this.#lookLater(unstable, signal);
     if (brake === undefined || brake === this.#brake) return;
     this.#brake = brake;
@@ -309,6 +316,20 @@ export class Pusher implements AsyncDisposable {
       `Nothing is removed at the receiver: ${brake}`,
       "If that is meant, run it once with --allow-mass-delete",
     );
+  }
+
+  /** What is to be looked at again by who does not wait for ever: files that never stand still are not. */
+  #withoutRestless({ unstable, restless }: Findings): TreePath[] {
+    for (const path of restless) {
+      if (this.#restless.has(path)) continue;
+      this.#restless.add(path);
+      this.#warn(
+        `"${path}" changes each time it is read`,
+        "What is sent of it may be of several moments; push it again when nobody writes to it",
+      );
+    }
+    const taken = new Set(restless);
+    return unstable.filter((path) => !taken.has(path));
   }
 
   /** Looks again at files that were not what they looked like: a power cut may take content away and leave its time. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { stub } from "@std/testing/mock";
 import { InterceptedReceiver } from "../../tests/support/intercepted_receiver.ts";
+import { DirectDescriber } from "../../tests/support/source_bench.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import {
   assertSameTree,
@@ -10,6 +11,7 @@ import {
   treeText,
   waitForSameTree,
 } from "../../tests/support/trees.ts";
+import type { DescribePool } from "../chunking/describe_pool.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { parsePath } from "../core/path.ts";
@@ -230,6 +232,20 @@ Deno.test("pushOnce() with deleteExtra does not empty the receiver for an empty 
     await scene.pushOnce();
     assertEquals(removals(scene.events), allowMassDelete ? ["theirs"] : []);
   }
+});
+
+Deno.test("pushOnce() does not wait for ever for a file that never stands still, and says so", async () => {
+  const describer = new DirectDescriber();
+  await using scene = new Scene({ a: "1" }, {}, { pool: describer as unknown as DescribePool });
+  const path = `${scene.source}/log`;
+  Deno.writeFileSync(path, new Uint8Array(5 << 20));
+  describer.onRead = (reads) => {
+    if (reads <= 20) Deno.writeTextFileSync(path, "more", { append: true });
+  };
+  await scene.pushOnce();
+  assert(describer.reads < 20);
+  assertEquals(scene.warnings(), ['"log" changes each time it is read']);
+  assertEquals((await scene.local.entry(parsePath("log")))?.kind, "file");
 });
 
 Deno.test("plan() queues what is needed, and sends nothing", async () => {
