@@ -519,10 +519,12 @@ export class Sender {
 
   /**
    * Names a batch by what is in it, so that it is the same one when it is sent again because the
-   * answer was lost.
+   * answer was lost; but not when a power cut took the queue's last records away, so that their numbers are
+   * given again: what was done then may have to be done anew.
    */
   #keyOf(taken: QueuedAction[]): string {
-    const text = JSON.stringify([this.#options.state.index.id, taken.map(({ id, action }) => [id, action])]);
+    const actions = taken.map(({ id, queuedAt, action }) => [id, queuedAt, action]);
+    const text = JSON.stringify([this.#options.state.index.id, actions]);
     return sha256(new TextEncoder().encode(text));
   }
 
