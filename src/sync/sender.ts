@@ -389,68 +389,68 @@ export class Sender {
   }
 
   async #send(batch: QueuedAction[], signal: AbortSignal): Promise<void> {
-    let rest = batch;
+    // What has been given back may be on its way again with another batch, and is none of this one's business.
+    const left = new Set(batch);
     try {
       using supply = await this.#supply.begin(batch, this.#limits.maxBatchItems);
-      rest = await this.#stage(batch, supply, signal);
-      while (rest.length > 0) {
+      await this.#stage(left, supply, signal);
+      while (left.size > 0) {
         signal.throwIfAborted();
-        rest = await this.#applyNext(rest, supply);
+        await this.#applyNext(left, supply);
       }
     } catch (error) {
       // What was staged stays there for the next run.
-      if (signal.aborted) return this.#options.state.queue.release(rest.map(({ id }) => id));
-      this.#giveBack(rest, toFilesyncError("send changes", error));
+      if (signal.aborted) return this.#options.state.queue.release(Array.from(left, ({ id }) => id));
+      this.#giveBack([...left], toFilesyncError("send changes", error));
     }
   }
 
-  /** Stages the content of bigger files; returns the actions that can go on. */
-  async #stage(batch: QueuedAction[], supply: BatchSupply, signal: AbortSignal): Promise<QueuedAction[]> {
-    const ready = new Set<QueuedAction>();
+  /** Stages the content of bigger files; takes out of `left` what cannot go on. */
+  async #stage(left: Set<QueuedAction>, supply: BatchSupply, signal: AbortSignal): Promise<void> {
     // What a big file is made of may be in smaller ones, and those are found by their chunks at once.
     const sizeOf = ({ action }: QueuedAction) => action.type === "put" ? action.size : 0;
-    for (const queued of batch.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
+    for (const queued of [...left].sort((a, b) => sizeOf(a) - sizeOf(b))) {
       const { action } = queued;
       const goesOn = action.type !== "put" ||
         await this.#unlessSourceFails(queued, () => supply.stage(action, signal));
-      if (goesOn) ready.add(queued);
+      if (!goesOn) left.delete(queued);
     }
-    return batch.filter((queued) => ready.has(queued));
   }
 
-  /** Applies as many of `actions` as fit into one request; returns the others. */
-  async #applyNext(actions: QueuedAction[], supply: BatchSupply): Promise<QueuedAction[]> {
+  /** Applies as many of `left` as fit into one request, and takes them out. */
+  async #applyNext(left: Set<QueuedAction>, supply: BatchSupply): Promise<void> {
     const parcels = new Map<Digest, Parcel>();
     const taken: QueuedAction[] = [];
     let room = Math.min(REQUEST_BYTES, this.#limits.maxBatchBytes);
-    let at = 0;
-    for (; at < actions.length && taken.length < this.#limits.maxBatchItems; at++) {
-      const { action } = actions[at];
+    for (const queued of left) {
+      if (taken.length >= this.#limits.maxBatchItems) break;
+      const { action } = queued;
       if (action.type === "put" && !parcels.has(action.digest) && supply.travelsInline(action)) {
         let parcel: Parcel | undefined;
-        const isThere = await this.#unlessSourceFails(actions[at], async () => {
+        const isThere = await this.#unlessSourceFails(queued, async () => {
           parcel = await supply.parcel(action);
           return parcel !== undefined;
         });
-        if (!isThere) continue;
+        if (!isThere) {
+          left.delete(queued);
+          continue;
+        }
         if (taken.length > 0 && parcel!.data.length > room) break;
         parcels.set(action.digest, parcel!);
         room -= parcel!.data.length;
       }
-      taken.push(actions[at]);
+      taken.push(queued);
     }
-    const rest = actions.slice(at);
-    if (taken.length === 0) return rest;
+    if (taken.length === 0) return;
+    for (const queued of taken) left.delete(queued);
     try {
       await this.#apply(taken, parcels, supply);
     } catch (error) {
       this.#giveBack(taken, toFilesyncError("apply changes", error));
-      if (this.#info === undefined) {
-        this.#options.state.queue.release(rest.map(({ id }) => id));
-        return [];
-      }
+      if (this.#info !== undefined) return;
+      this.#options.state.queue.release(Array.from(left, ({ id }) => id));
+      left.clear();
     }
-    return rest;
   }
 
   /**

@@ -597,6 +597,32 @@ Deno.test("run() has a file looked at again that changed since, and sends what i
   }
 });
 
+Deno.test("run() gives back once what changed in a batch that fails later", async () => {
+  await using scene = await Scene.of({ f: randomBytes(1, 2 << 20), g: randomBytes(2, 3 << 20) });
+  const [staged, applied] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let fails = true;
+  scene.receiver.intercept = async ({ method, args }, forward) => {
+    if (method === "stage" && fails) await staged.promise;
+    const isHeld = method === "apply" && (args[0] as Batch).actions.some(({ path }) => path === "f");
+    if (isHeld) await applied.promise;
+    return await forward();
+  };
+  scene.write("f", "second");
+  scene.start();
+  await scene.until(() => scene.lookedAgain.length > 0 && scene.receiver.count("stage") > 0);
+  fails = false;
+  await scene.lookAgain();
+  // The new content is on its way while the batch that was to bring the old one is not over yet.
+  await scene.until(() => scene.receiver.count("apply") > 0, 500);
+  staged.reject(failure("internal"));
+  await scene.until(() => scene.eventsOf("problem").length > 0);
+  scene.write("f", "third, and last");
+  await scene.bench.look("f");
+  applied.resolve();
+  await scene.idle();
+  assertEquals(Deno.readTextFileSync(`${scene.destination}/f`), "third, and last");
+});
+
 Deno.test("run() has a file looked at again that is gone, and drops what cannot be sent", async () => {
   await using scene = await Scene.of({ a: "1" });
   scene.write("f", "x");
