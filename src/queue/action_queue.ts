@@ -125,8 +125,7 @@ export class ActionQueue {
 
   /** Forgets actions that were done. */
   done(ids: readonly number[]): void {
-    this.#change((totals) => this.#deleteAll(ids, totals));
-    this.#land(ids);
+    this.#change((totals) => this.#deleteAll(ids, totals), ids);
   }
 
   /**
@@ -171,8 +170,7 @@ export class ActionQueue {
         this.#delete(id, totals);
         if (left !== undefined) this.#insert({ action: left, fresh: false, after: row }, totals, problem);
       }
-    });
-    this.#land([id]);
+    }, [id]);
   }
 
   /**

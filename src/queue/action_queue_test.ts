@@ -135,6 +135,25 @@ Deno.test("ActionQueue.done() that is rolled back leaves the action waiting", ()
   assertEquals(queue.take(all).map(({ id }) => id), ids);
 });
 
+Deno.test("ActionQueue lets what was in flight be taken again when what became of it cannot be recorded", () => {
+  const { db, queue, add } = make();
+  add(put("a"));
+  for (
+    const end of [
+      (id: number) => queue.done([id]),
+      (id: number) => queue.fail(id, denied),
+      (id: number) => queue.retry([id], busy),
+      (id: number) => queue.release([id]),
+    ]
+  ) {
+    const [{ id }] = queue.take(all);
+    db.exec("PRAGMA query_only = ON");
+    assertThrows(() => end(id));
+    db.exec("PRAGMA query_only = OFF");
+    assertEquals(queue.nextReadyAt() !== undefined, true);
+  }
+});
+
 Deno.test("ActionQueue.retry() backs off twice as long each time, and blocks what depends on it", async () => {
   const { clock, queue, add } = make({ backoff: { base: 1000, cap: 3000 } });
   add(put("d/a"), remove("d/a/x"), put("z"));
