@@ -165,7 +165,7 @@ export class Inspector {
     for (const look of [...looks].sort((a, b) => a.path < b.path ? -1 : 1)) await pass.look(look);
     // What was left out before may not be now.
     for (const directory of ruled) await pass.look({ path: directory, deep: true });
-    return await pass.finish(false);
+    return await pass.finish();
   }
 
   /** Looks at the whole source. */
@@ -173,7 +173,7 @@ export class Inspector {
     this.#options.rules.forget(ROOT);
     const pass = new Pass(this.#options, this.#restless, signal);
     await pass.lookAtAll();
-    return await pass.finish(true);
+    return await pass.finish();
   }
 }
 
@@ -197,6 +197,10 @@ class Pass {
   readonly #isFirst: boolean;
   /** All that was seen before, by directory; `undefined` when it must be looked up, because it is too much or was moved. */
   #inMemory: Map<TreePath, SeenEntry[]> | undefined;
+  /** Whether everything is looked at. */
+  #isOfAll = false;
+  /** Entries that were removed because something of another kind stands there now. */
+  #displaced = 0;
   /** Directories in `#changes`: not recorded, but not missing either. */
   readonly #announced = new Set<TreePath>();
   readonly #steady: Clock;
@@ -226,6 +230,7 @@ class Pass {
 
   /** Looks at everything. */
   async lookAtAll(): Promise<void> {
+    this.#isOfAll = true;
     this.#inMemory = this.#options.state.index.childrenOfAll();
     await this.lookInto(ROOT);
     this.#inMemory = undefined;
@@ -325,12 +330,12 @@ class Pass {
   }
 
   /** Records what is left, then replacements, then removals. */
-  async finish(all: boolean): Promise<Findings> {
+  async finish(): Promise<Findings> {
     await this.#flush();
     // The set may grow meanwhile; what is added is visited too.
     for (const path of this.#replaced) await this.#replace(path);
-    this.#removeGone(all);
-    if (all) this.#options.state.keepProblems(this.#troubled);
+    this.#removeGone();
+    if (this.#isOfAll) this.#options.state.keepProblems(this.#troubled);
     this.#options.onProgress?.(this.#progress);
     return this.#findings;
   }
@@ -673,7 +678,10 @@ class Pass {
         if (stat.kind !== "other" && canReplace(stat, before)) {
           return this.#judgeStanding(anchor, path, stat, lookedAt, before);
         }
+        const lost = state.index.countWithin(path);
+        if (this.#mustBrake(lost)) return undefined;
         this.#remove(path);
+        this.#displaced += lost;
         return this.#judge(anchor, path, undefined);
       }
       // Another directory under the same name: only its content needs to be compared.
@@ -684,8 +692,8 @@ class Pass {
     await this.#flush();
   }
 
-  #removeGone(all: boolean): void {
-    const { state: { index }, allowMassDelete, brakeShare = PUSH_SHARE, root } = this.#options;
+  #removeGone(): void {
+    const { state: { index }, root } = this.#options;
     const gone = this.#withAnchor((anchor) =>
       [...this.#gone].sort().filter((path) => {
         if (index.get(path) === undefined) return false;
@@ -699,17 +707,21 @@ class Pass {
       this.#findings.brake = "the source was removed or replaced meanwhile";
       return;
     }
-    const known = index.count().entries;
     const lost = tops.reduce((sum, path) => sum + index.countWithin(path), 0);
     const empty = this.#withAnchor((anchor) => anchor.list(ROOT).every((name) => name === STATE_DIRECTORY));
-    const reason = allowMassDelete || (!all && !empty)
-      ? undefined
-      : brakeReason({ known, gone: lost, empty, share: brakeShare });
-    if (reason !== undefined) {
-      this.#findings.brake = reason;
-      return;
-    }
+    if (this.#mustBrake(lost, empty)) return;
     for (const path of tops) this.#remove(path);
+  }
+
+  /** Whether so many entries more must not be removed unasked; notes why. */
+  #mustBrake(lost: number, empty = false): boolean {
+    const { state: { index }, allowMassDelete, brakeShare: share = PUSH_SHARE } = this.#options;
+    if (allowMassDelete || (!this.#isOfAll && !empty)) return false;
+    const known = index.count().entries + this.#displaced;
+    const reason = brakeReason({ known, gone: lost + this.#displaced, empty, share });
+    if (reason === undefined) return false;
+    this.#findings.brake = reason;
+    return true;
   }
 
   #remove(path: TreePath): void {

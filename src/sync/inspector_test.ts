@@ -676,6 +676,23 @@ Deno.test("lookAtAll() brakes when most is gone at once, and still sends what is
   assertEquals(scene.bench.queued.length, 24);
 });
 
+Deno.test("lookAtAll() brakes when something else stands where most was", async () => {
+  using scene = await Scene.of({ d: { e: FIVE, f: FIVE }, ...FIVE });
+  sh("rm -r d; ln -s /mnt d", scene.source);
+  assertEquals((await scene.bench.inspector.lookAtAll()).brake, "13 of 18 entries are gone at once");
+  assertEquals(scene.bench.queued, []);
+  scene.reopen({ allowMassDelete: true });
+  assertEquals((await scene.bench.inspector.lookAtAll()).brake, undefined);
+  assertEquals(scene.bench.queued, ["remove d", "symlink d"]);
+});
+
+Deno.test("lookAtAll() brakes when most is gone together with what was where something else stands", async () => {
+  using scene = await Scene.of({ d: FIVE, e: FIVE, ...FIVE });
+  sh("rm -r d e; echo > d", scene.source);
+  assertEquals((await scene.bench.inspector.lookAtAll()).brake, "12 of 18 entries are gone at once");
+  assertEquals(scene.bench.queued, ["remove d", "put d"]);
+});
+
 Deno.test("lookAtAll() does not brake when most was renamed", async () => {
   const files = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`f${i}`, `${i}`]));
   using scene = await Scene.of(files);
