@@ -6,7 +6,7 @@ import { TempDirectory } from "../../../tests/support/temp.ts";
 import { assertSameTree, file, makeTree, treeText } from "../../../tests/support/trees.ts";
 import { TwoWayPair, type TwoWayPairOptions } from "../../../tests/support/two_way_bench.ts";
 import { systemClock } from "../../core/clock.ts";
-import { IgnoreRules } from "../../files/ignore_rules.ts";
+import { IgnoreRules, RULE_FILE } from "../../files/ignore_rules.ts";
 import { TreeRoot } from "../../files/tree_root.ts";
 import { createApp } from "../../server/app.ts";
 import { HttpReceiver } from "../../transport/http_receiver.ts";
@@ -116,6 +116,25 @@ Deno.test("syncTwoWay() carries big files in chunks, and of an edit only those t
   assertLess(real.sent - sent, rest);
   await real.inStep();
   await assertSameTree(real.a, real.b, { ...EVERYTHING, ignore: isOurs });
+});
+
+Deno.test("syncTwoWay() touches nothing below rules that cannot be read, and goes on with the rest", async () => {
+  await using real = RealPair.open();
+  makeTree(real.a, { d: { e: { f: "1" }, g: "2" }, h: "3" });
+  await real.inStep();
+  makeTree(real.a, { d: { [RULE_FILE]: { x: "" }, g: "4" }, h: "5" });
+  Deno.removeSync(`${real.b}/d`, { recursive: true });
+  makeTree(real.b, { d: { i: "6" } });
+  using root = TreeRoot.open(real.a);
+  const rules = [IgnoreRules.load(root)];
+  const { problems, inStep } = await real.pair.sync({ rules });
+  assertEquals(problems.map(({ problem }) => problem.path), [`d/${RULE_FILE}`]);
+  assertEquals([inStep, await treeText(real.b)], [false, 'd/\nd/i "6"\nh "5"']);
+  Deno.removeSync(`${real.a}/d/${RULE_FILE}`, { recursive: true });
+  await real.pair.sync({ rules });
+  await real.inStep();
+  await assertSameTree(real.a, real.b, { ignore: isOurs });
+  assertEquals(await treeText(real.a), 'd/\nd/g "4"\nd/i "6"\nh "5"');
 });
 
 Deno.test("syncTwoWay() leaves out what the rules say, on both sides, and lets directories stay for it", async () => {

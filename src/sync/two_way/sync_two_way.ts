@@ -10,9 +10,9 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Entry } from "../../core/entry.ts";
 import { errorOf, type Problem, problemOf } from "../../core/problem.ts";
-import { FilesyncError } from "../../core/errors.ts";
-import { parentOf, pathFault, ROOT, type TreePath } from "../../core/path.ts";
-import type { IgnoreRules } from "../../files/ignore_rules.ts";
+import { FilesyncError, toFilesyncError } from "../../core/errors.ts";
+import { childOf, parentOf, pathFault, ROOT, type TreePath } from "../../core/path.ts";
+import { type IgnoreRules, RULE_FILE } from "../../files/ignore_rules.ts";
 import type { Receiver, RefreshedInfo } from "../../transport/receiver.ts";
 import { brakeReason } from "../brake.ts";
 import { isDamage } from "../verify_tree.ts";
@@ -256,7 +256,20 @@ async function compare(infos: Record<Side, RefreshedInfo>, options: TwoWayOption
       holdAbove(side, path);
     }
   }
-  const isLeftOut = ({ path, kind }: Entry) => rules.some((some) => some.ignores(path, kind === "directory"));
+  const isLeftOut = ({ path, kind }: Entry) => {
+    try {
+      return rules.some((some) => some.ignores(path, kind === "directory"));
+    } catch (error) {
+      // Parents come first, so that these are the rules of the directory that it stands in.
+      const directory = parentOf(path);
+      if (directory === ROOT) throw error;
+      const file = childOf(directory, RULE_FILE);
+      comparison.problems.push({ problem: problemOf(toFilesyncError(`read "${file}"`, error), file) });
+      unknown.add(directory);
+      for (const side of SIDES) holdAbove(side, path);
+      return undefined;
+    }
+  };
 
   let settled: Settled[] = [];
   const flush = () => {
@@ -267,7 +280,8 @@ async function compare(infos: Record<Side, RefreshedInfo>, options: TwoWayOption
     if (from !== "base") comparison.isEmpty[from] = false;
     // Where nothing can be looked at, rules cannot be read either.
     if (isWithinAny(entry.path, unknown)) return false;
-    if (!isLeftOut(entry)) return true;
+    const leftOut = isLeftOut(entry);
+    if (!leftOut) return leftOut === false;
     // Left out from now on: neither carried nor removed, and should it come back, it is merged.
     if (from === "base") settled.push({ path: entry.path });
     else holdAbove(from, entry.path);
