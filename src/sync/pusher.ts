@@ -272,7 +272,10 @@ export class Pusher implements AsyncDisposable {
   async #lookAtAll(signal: AbortSignal, watcher?: Watch): Promise<void> {
     const { clock } = this.#options;
     const startedAt = clock.now();
-    const findings = await this.#looking.run(() => this.#inspector.lookAtAll(signal));
+    const findings = await this.#looking.run(() => {
+      if (watcher !== undefined) this.#follow();
+      return this.#inspector.lookAtAll(signal);
+    });
     this.#lookMs = clock.now() - startedAt;
     // Only a look at everything can tell that the reason to brake is gone.
     if (findings.brake === undefined) this.#brake = undefined;
@@ -361,6 +364,17 @@ export class Pusher implements AsyncDisposable {
       return this.#rules.ignores(path, isDirectory);
     } catch {
       return false;
+    }
+  }
+
+  /** Goes on with the directory that stands there now, even if nobody told, or it could not be opened when it came. */
+  #follow(): void {
+    if (this.#root.isInPlace()) return;
+    try {
+      this.#reopen();
+    } catch (error) {
+      // What is gone altogether is told of when it is back; until then nothing is removed.
+      if (toFilesyncError("open the source", error).code !== "not-found") throw error;
     }
   }
 

@@ -17,6 +17,8 @@ import { FilesyncError } from "../core/errors.ts";
 import { parsePath } from "../core/path.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
+import { Outbox } from "../watcher/outbox.ts";
+import type { OpenWatch } from "../watcher/watcher.ts";
 import type { PushEvent } from "./push_event.ts";
 import { Pusher, type PusherOptions, refuseNesting } from "./pusher.ts";
 import { SourceState } from "./source_state.ts";
@@ -329,6 +331,37 @@ Deno.test("watch() removes nothing while the source is gone, and goes on when it
   Deno.writeTextFileSync(`${scene.source}/later`, "x");
   await scene.same();
   await scene.stop();
+});
+
+Deno.test("watch() pushes the directory that stands there, not the one that stood there when it was opened", async () => {
+  await using scene = new Scene({ old: "1" });
+  Deno.renameSync(scene.source, `${scene.source}.old`);
+  makeTree(scene.source, { new: "2" });
+  scene.watch();
+  await scene.same();
+  makeTree(scene.source, { later: "3" });
+  await scene.same();
+  assertEquals(scene.warnings(), []);
+});
+
+Deno.test("watch() goes on with a source that could not be opened when it was back", async () => {
+  const outbox = new Outbox();
+  const openWatch: OpenWatch = () => ({
+    ready: Promise.resolve(),
+    events: (signal) => outbox.events(signal),
+    revisit() {},
+    [Symbol.asyncDispose]: () => Promise.resolve(outbox.close()),
+  });
+  await using scene = new Scene(TREE, {}, { openWatch, random: () => 0 });
+  scene.watch();
+  await scene.same();
+  Deno.removeSync(scene.source, { recursive: true });
+  Deno.writeTextFileSync(scene.source, "something else");
+  outbox.notice({ type: "root-found" });
+  await scene.event((event) => event.type === "notice" && event.message.includes("it is not a directory"));
+  Deno.removeSync(scene.source);
+  makeTree(scene.source, { ...TREE, back: "again" });
+  await scene.same();
 });
 
 Deno.test("watch() survives a receiver that comes and goes", async () => {
