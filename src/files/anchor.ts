@@ -65,6 +65,8 @@ export interface Anchor extends Disposable {
    * @param name For none but such files: longer than the names of others.
    */
   openTemp(name: string): TempFile;
+  /** Lets go of what it holds open: what is done next is done where directories stand by then. */
+  letGo(): void;
 }
 
 /** The {@linkcode Anchor} over any way to reach directories. */
@@ -229,6 +231,10 @@ export class TreeAnchor implements Anchor {
     } catch (error) {
       throw explain(operation, error);
     }
+  }
+
+  letGo(): void {
+    this.#directories.forget(ROOT);
   }
 
   [Symbol.dispose](): void {

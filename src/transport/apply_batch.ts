@@ -222,6 +222,8 @@ function carryOut(
   syncedLater: boolean,
 ): BatchResult {
   const { index, staging, growing } = target;
+  // Another batch, or somebody else, may have moved the directories in which content was looked for.
+  anchor.letGo();
   // Whatever comes of it, what went is kept.
   using settling = new DisposableStack();
   settling.defer(() => keeping?.settle());
