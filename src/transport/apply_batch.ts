@@ -413,8 +413,11 @@ class BatchWork {
     const entry: Entry = { kind: "file", path, size, mtime, mode, digest };
     if (content === undefined) {
       const known = this.#index.get(path);
-      // It had the content when this batch was prepared; another batch came between.
-      if (known?.kind !== "file" || known.digest !== digest) throw overtaken(path);
+      const stat = this.#anchor.lstat(path);
+      // It had the content when this batch was prepared; another batch, or somebody else, came between.
+      const isStill = known?.kind === "file" && known.digest === digest && stat !== undefined &&
+        isUnchanged(known, stat);
+      if (!isStill) throw overtaken(path);
       this.#confirm(path);
       if (sameEntry(known, entry)) return;
       this.#anchor.setAttributes(path, { mode, mtime });

@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import { randomBytes } from "../../tests/support/bytes.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import type { Action } from "../core/action.ts";
 import { systemClock } from "../core/clock.ts";
@@ -74,4 +73,16 @@ Deno.test("applyBatch() puts a file where its directory stands by now, not where
   assertEquals(outcomes(result), ["content-missing", "done"]);
   const text = (path: string) => Deno.readTextFileSync(`${temp.path}/${path}`);
   assertEquals([text("e/f"), text("d/f")], ["old", "new"]);
+});
+Deno.test("applyBatch() does not take for its own what somebody edits while it is about to set mode and time", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  await apply(receiver, [putOf("f", "good")], "good");
+  onceReady(receiver, () => Deno.writeTextFileSync(`${temp.path}/f`, "evil"));
+  const result = await apply(receiver, [putOf("g", "other"), putOf("f", "good", OLD + 1)], "other");
+  assertEquals(outcomes(result), ["done", "content-missing"]);
+  await receiver.refresh();
+  const entry = await receiver.entry(parsePath("f"));
+  assertEquals(entry?.kind === "file" && entry.digest, sha256(bytesOf("evil")));
 });
