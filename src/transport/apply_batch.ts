@@ -74,11 +74,9 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
   using anchor = target.root.anchor();
   using keeping = target.keeper?.batch(anchor);
   const together = durability.together(batch.actions.length);
-  const [prepared] = await Promise.all([
-    prepare(batch, anchor, target, together),
-    keeping?.add(batch.actions),
-  ]);
+  const prepared: Prepared[] = [];
   try {
+    await allEnded([prepare(batch, prepared, anchor, target, together), keeping?.add(batch.actions)]);
     const kept = keeping?.commit(together);
     await (together ? durability.syncAll(since) : syncContents(batch, prepared)).finally(() => kept);
     const verified = await verifyExpected(batch.actions, anchor, index, target.clock);
@@ -91,11 +89,19 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
     return together ? await whenDurable(answer, batch, target, since) : answer;
   } catch (error) {
     // What was written before the disk failed may be lost, however good it looks in memory.
-    if (durability.failures !== since) growing.clear();
+    if (durability.failures !== since) {
+      for (const content of builtAmong(prepared)) content.discard();
+      growing.clear();
+    }
     throw error;
   } finally {
-    for (const content of prepared) if (content !== undefined && "temp" in content) content.release();
+    for (const content of builtAmong(prepared)) content.release();
   }
+}
+
+/** Resolves when all of `work` has ended, also when some of it failed: then with the first that did. */
+async function allEnded(work: (Promise<unknown> | undefined)[]): Promise<void> {
+  for (const ended of await Promise.allSettled(work)) if (ended.status === "rejected") throw ended.reason;
 }
 
 /** Gives `answer` when everything it speaks of is on the disk. */
@@ -118,24 +124,29 @@ async function whenDurable(
 /** What was made ready for an action: content for a put, a reason why it cannot be, or nothing. */
 type Prepared = BuiltContent | FilesyncError | undefined;
 
+function builtAmong(prepared: readonly Prepared[]): BuiltContent[] {
+  return prepared.filter((one): one is BuiltContent => one !== undefined && !(one instanceof FilesyncError));
+}
+
 /**
  * Writes the content of every put that needs some, before anything in the tree is touched.
  *
+ * @param prepared Takes what was made ready for each action: also when that ends early, it has to be released.
  * @param together Whether all of it is synced at once afterwards.
  */
 async function prepare(
   batch: Batch,
+  prepared: Prepared[],
   anchor: Anchor,
   target: BatchTarget,
   together: boolean,
-): Promise<Prepared[]> {
+): Promise<void> {
   const built = new Map<Digest, BuiltContent>();
   const shuffles = batch.actions.flatMap((action, at) =>
     action.type === "remove" || action.type === "move" ? [{ at, paths: pathsOf(action) }] : []
   );
   const met = new Set<TreePath>();
   const known = target.index.knownAmong(batch.actions.map(({ path }) => path));
-  const prepared: Prepared[] = [];
   for (const [at, action] of batch.actions.entries()) {
     const metBefore = met.has(action.path);
     met.add(action.path);
@@ -150,8 +161,9 @@ async function prepare(
       prepared.push(undefined);
       continue;
     }
+    let content: BuiltContent | undefined;
     try {
-      const content = await buildContent(action, {
+      content = await buildContent(action, {
         anchor,
         index: target.index,
         staging: target.staging,
@@ -170,10 +182,10 @@ async function prepare(
       built.set(action.digest, content);
       prepared.push(content);
     } catch (error) {
+      content?.release();
       prepared.push(toFilesyncError(`write "${action.path}"`, error));
     }
   }
-  return prepared;
 }
 
 /** Makes prepared content durable, file by file; what cannot be is prepared no more. */
@@ -195,8 +207,14 @@ async function syncContents(batch: Batch, prepared: Prepared[]): Promise<void> {
 function holdsAlready(put: PutAction, anchor: Anchor, index: TreeIndex): boolean {
   const entry = index.get(put.path);
   if (entry?.kind !== "file" || entry.digest !== put.digest || entry.size !== put.size) return false;
-  const stat = anchor.lstat(put.path);
-  return stat !== undefined && isUnchanged(entry, stat);
+  try {
+    const stat = anchor.lstat(put.path);
+    return stat !== undefined && isUnchanged(entry, stat);
+  } catch (error) {
+    // Its directory may be one that has to be unlocked first.
+    if (error instanceof FilesyncError) return false;
+    throw error;
+  }
 }
 
 /** Errors that can come of a tree that was changed behind the index's back. */

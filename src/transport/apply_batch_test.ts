@@ -1,8 +1,16 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects, fail } from "@std/assert";
+import { stub } from "@std/testing/mock";
+import { randomBytes } from "../../tests/support/bytes.ts";
+import { openFilesIn } from "../../tests/support/open_files.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
+import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
+import { describeBytes } from "../chunking/describe.ts";
 import type { Action } from "../core/action.ts";
+import { unpackManifest } from "../core/chunk.ts";
 import { systemClock } from "../core/clock.ts";
+import { toFilesyncError } from "../core/errors.ts";
 import { parsePath } from "../core/path.ts";
+import type { TempFile } from "../files/tree_root.ts";
 import { sha256 } from "../hashing/sha256.ts";
 import { LocalReceiver } from "./local_receiver.ts";
 import type { BatchResult } from "./receiver.ts";
@@ -85,4 +93,98 @@ Deno.test("applyBatch() does not take for its own what somebody edits while it i
   await receiver.refresh();
   const entry = await receiver.entry(parsePath("f"));
   assertEquals(entry?.kind === "file" && entry.digest, sha256(bytesOf("evil")));
+});
+
+/** Offers `content`, and sends all of its chunks but the last, so that it lies in a file in the making. */
+async function begin(receiver: LocalReceiver, content: Uint8Array<ArrayBuffer>): Promise<void> {
+  const { digest, size, packedManifest } = describeBytes(content, DEFAULT_CHUNKING);
+  const manifest = unpackManifest(packedManifest);
+  await receiver.check([{ digest, size, manifest }]);
+  const rest = manifest.at(-1)!;
+  await receiver.stageRuns([{ content: digest, first: 0, data: content.subarray(0, size - rest.length) }]);
+  await receiver.stage([{ digest: rest.digest, data: content.subarray(size - rest.length) }]);
+}
+
+Deno.test("applyBatch() does not go on with a content in the making that the disk may have lost", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  if (!receiver.root.canSyncFileSystem) return;
+  const big = randomBytes(1, 200_000);
+  await begin(receiver, big);
+  const small = Array.from({ length: 8 }, (_, i) => `small ${i}`);
+  const actions = [putOf("big", big), ...small.map((text) => putOf(text, text))];
+  {
+    using _dirty = stub(Deno, "readTextFileSync", () => "Dirty: 0 kB");
+    using _sync = stub(receiver.root, "syncFileSystem", () => Promise.reject(new Error("lost")));
+    await assertRejects(() => apply(receiver, actions, ...small), Error, "lost");
+  }
+  assertEquals([...Deno.readDirSync(`${temp.path}/.filesync/tmp`)], []);
+  // The system tells of a lost write once, and then shows from memory what is not on the disk.
+  assertEquals(outcomes(await apply(receiver, [putOf("big", big)])), ["content-missing"]);
+});
+
+Deno.test("applyBatch() stops nothing because one path cannot be looked at, and leaves nothing behind", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  await apply(receiver, [putOf("f", "f")], "f");
+  const big = randomBytes(1, 200_000);
+  await begin(receiver, big);
+  const { anchor } = receiver.root;
+  let looks = 0;
+  receiver.root.anchor = () => {
+    const real = anchor.call(receiver.root);
+    const { lstat } = real;
+    real.lstat = (path) => {
+      if (path === "f" && looks++ === 0) {
+        throw toFilesyncError('look at "f"', new Deno.errors.PermissionDenied());
+      }
+      return lstat.call(real, path);
+    };
+    return real;
+  };
+  {
+    using _broken = stub(receiver.index, "get", () => fail("no index"));
+    await assertRejects(
+      () => apply(receiver, [putOf("big", big), putOf("f", "f", OLD + 1)]),
+      Error,
+      "no index",
+    );
+  }
+  assertEquals(looks, 0);
+  assertEquals(outcomes(await apply(receiver, [putOf("big", big), putOf("f", "f", OLD + 1)])), [
+    "done",
+    "done",
+  ]);
+  assertEquals([...Deno.readDirSync(`${temp.path}/.filesync/tmp`)], []);
+});
+
+Deno.test("applyBatch() leaves nothing behind when a file cannot be given its mode", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  const big = randomBytes(1, 200_000);
+  await begin(receiver, big);
+  const { anchor } = receiver.root;
+  receiver.root.anchor = () => {
+    const real = anchor.call(receiver.root);
+    // As FAT answers to modes that it cannot keep.
+    const refusing = (temp: TempFile): TempFile => {
+      temp.setAttributes = () => {
+        throw toFilesyncError("write", Object.assign(new Error(), { code: "EPERM" }));
+      };
+      return temp;
+    };
+    const { createTemp, openTemp } = real;
+    real.createTemp = (path) => refusing(createTemp.call(real, path));
+    real.openTemp = (name) => refusing(openTemp.call(real, name));
+    return real;
+  };
+  const before = openFilesIn(temp.path);
+  assertEquals(outcomes(await apply(receiver, [putOf("small", "small")], "small")), ["permission"]);
+  assertEquals(openFilesIn(temp.path), before);
+  receiver.root.anchor = anchor;
+  assertEquals(outcomes(await apply(receiver, [putOf("big", big)])), ["done"]);
+  assertEquals([...Deno.readDirSync(`${temp.path}/.filesync/tmp`)], []);
 });
