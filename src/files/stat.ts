@@ -7,7 +7,7 @@ export interface Stat {
   kind: "file" | "directory" | "symlink" | "other";
   /** Bytes. */
   size: number;
-  /** Modification time, whole milliseconds since the epoch, rounded down. */
+  /** Modification time, whole milliseconds since the epoch, rounded down; as far from it as a `Date` goes. */
   mtime: number;
   /** Change time, whole milliseconds since the epoch, rounded down; where only Deno tells it, to seconds. */
   ctime: number;
@@ -15,7 +15,7 @@ export interface Stat {
   mode: number;
   /** The device it is on; with {@linkcode ino} it names the inode. */
   dev: number;
-  /** The inode; 0 where the file system has none. */
+  /** The inode; 0 where the file system has none. What is no safe integer is folded into one. */
   ino: number;
 }
 
@@ -34,11 +34,11 @@ export function toStat(info: Deno.FileInfo): Stat {
   return {
     kind,
     size: info.size,
-    mtime: info.mtime?.getTime() ?? 0,
-    ctime: info.ctime?.getTime() ?? 0,
+    mtime: withinTime(info.mtime?.getTime() || 0),
+    ctime: withinTime(info.ctime?.getTime() || 0),
     mode: kind === "file" || kind === "directory" ? permissionBits(kind, info.mode ?? DEFAULT_MODE[kind]) : 0,
     dev: info.dev,
-    ino: info.ino ?? 0,
+    ino: inodeNumber((info.ino ?? 0) % 2 ** 32, Math.floor((info.ino ?? 0) / 2 ** 32)),
   };
 }
 
@@ -60,13 +60,29 @@ export function statxToStat(words: Uint32Array): Stat {
     ctime: milliseconds(words, 24),
     mode: kind === "file" || kind === "directory" ? permissionBits(kind, bits) : 0,
     dev: deviceNumber(words[34], words[35]),
-    ino: words[8] + words[9] * 2 ** 32,
+    ino: inodeNumber(words[8], words[9]),
   };
 }
 
 /** A `struct statx_timestamp`: signed 64 bits of seconds, then nanoseconds. */
 function milliseconds(words: Uint32Array, at: number): number {
-  return (words[at] + (words[at + 1] | 0) * 2 ** 32) * 1000 + Math.floor(words[at + 2] / 1e6);
+  return withinTime((words[at] + (words[at + 1] | 0) * 2 ** 32) * 1000 + Math.floor(words[at + 2] / 1e6));
+}
+
+/** The farthest that a `Date` can be from the epoch, and a time on the wire. Some file systems hold any 64 bits. */
+const FARTHEST_TIME = 8.64e15;
+
+function withinTime(time: number): number {
+  return Math.min(Math.max(time, -FARTHEST_TIME), FARTHEST_TIME);
+}
+
+/**
+ * Both halves of an inode in one safe integer, which databases hold and give back. File systems that make inodes by
+ * hashing, and servers that number files in 64 bits (mergerfs, GlusterFS, SMB), use all bits: the highest are folded
+ * into those below them.
+ */
+function inodeNumber(low: number, high: number): number {
+  return low + ((high ^ (high >>> 21)) & 0x1fffff) * 2 ** 32;
 }
 
 /** The number that the C library's `makedev` gives, and with it `stat`. */

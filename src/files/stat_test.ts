@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { toStat } from "./stat.ts";
+import { STATX_WORDS, statxToStat, toStat } from "./stat.ts";
 
 Deno.test("toStat() tells files, directories and links, with the bits that are carried over", () => {
   const directory = Deno.makeTempDirSync();
@@ -37,4 +37,29 @@ Deno.test("toStat() fills in what a file system does not know", () => {
   const unknown = { ...info, mtime: null, ctime: null, mode: null, ino: null } as unknown as Deno.FileInfo;
   assertEquals(toStat(unknown), { kind: "file", size: 1, mtime: 0, ctime: 0, mode: 0o644, dev: 3, ino: 0 });
   assertEquals(toStat({ ...unknown, isFile: false }).kind, "other");
+});
+
+Deno.test("statxToStat() gives an inode of 64 bits a number that a database gives back", () => {
+  const inoOf = (inode: bigint) => {
+    const words = new Uint32Array(STATX_WORDS);
+    [words[8], words[9]] = [Number(inode & 0xffffffffn), Number(inode >> 32n)];
+    return statxToStat(words).ino;
+  };
+  assertEquals(inoOf(2n ** 53n - 1n), 2 ** 53 - 1);
+  const inode = 0xc0ffee00_badf00d5n;
+  for (let bit = 0n; bit < 64n; bit++) {
+    const other = inoOf(inode ^ (1n << bit));
+    assert(Number.isSafeInteger(other) && other !== inoOf(inode), `bit ${bit}`);
+  }
+});
+
+Deno.test("statxToStat() and toStat() give times that a date can be", () => {
+  const words = new Uint32Array(STATX_WORDS).fill(0xffffffff, 24, 32);
+  words[25] = words[29] = 0x7fffffff;
+  assertEquals([statxToStat(words).mtime, statxToStat(words).ctime], [8.64e15, 8.64e15]);
+  words[25] = words[29] = 0x80000000;
+  assertEquals([statxToStat(words).mtime, statxToStat(words).ctime], [-8.64e15, -8.64e15]);
+  const never = { isFile: true, size: 1, mtime: new Date(NaN), ctime: new Date(NaN), ino: 2 ** 60, dev: 3 };
+  const { mtime, ctime, ino } = toStat(never as unknown as Deno.FileInfo);
+  assertEquals([mtime, ctime, Number.isSafeInteger(ino)], [0, 0, true]);
 });
