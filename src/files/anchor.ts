@@ -65,6 +65,8 @@ export interface Anchor extends Disposable {
    * @param name For none but such files: longer than the names of others.
    */
   openTemp(name: string): TempFile;
+  /** Removes the temporary file of a name, if there is one, as `TempFile.discard` does. Never throws. */
+  removeTemp(name: string): void;
   /** Lets go of what it holds open: what is done next is done where directories stand by then. */
   letGo(): void;
 }
@@ -231,6 +233,10 @@ export class TreeAnchor implements Anchor {
     } catch (error) {
       throw explain(operation, error);
     }
+  }
+
+  removeTemp(name: string): void {
+    this.#temp.removeFile(name);
   }
 
   letGo(): void {

@@ -100,6 +100,8 @@ export class TempDirectory {
   openFile(name: string, operation: string): TempFile {
     const open = (directory: Directory) => {
       try {
+        // It may have got the mode of a file that nobody may write, before it could not be placed.
+        directory.setAttributes(name, { mode: 0o600 });
         return directory.openFile(name);
       } catch (error) {
         if (osCode(error) !== "ENOENT") throw error;
@@ -107,6 +109,15 @@ export class TempDirectory {
       }
     };
     return this.#inDirectory((directory) => new OpenTempFile(this, name, open(directory), operation));
+  }
+
+  /** Removes the file that {@linkcode createFile} or {@linkcode openFile} made under that name. Never throws. */
+  removeFile(name: string): void {
+    try {
+      this.directory.removeFile(name);
+    } catch {
+      // Somebody else removed it, or what is left is for cleanTemp at the next start.
+    }
   }
 
   /** Runs `make` with a name in the directory at which nothing stands. */
@@ -242,12 +253,8 @@ class OpenTempFile implements TempFile {
   }
 
   discard(): void {
-    try {
-      this.close();
-      if (!this.#isPlaced) this.#home.directory.removeFile(this.#name);
-    } catch {
-      // Somebody else removed it, or what is left is for cleanTemp at the next start.
-    }
+    this.close();
+    if (!this.#isPlaced) this.#home.removeFile(this.#name);
   }
 
   #attempt<T>(act: (file: WritableFile) => T): T {

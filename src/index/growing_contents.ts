@@ -113,7 +113,8 @@ export class GrowingContents implements Disposable {
   /** Takes back what was lent. */
   giveBack({ digest, temp, packedManifest }: GrowingContent): void {
     this.#taken.delete(digest);
-    temp.close();
+    if (this.#has(digest)) temp.close();
+    else temp.discard();
     this.meet(digest, packedManifest);
   }
 
@@ -128,10 +129,21 @@ export class GrowingContents implements Disposable {
 
   /** Removes what has arrived of a content. */
   drop(content: Digest): void {
-    const growing = this.#has(content) ? this.#reach(content) : this.#open.get(content);
+    const growing = this.#taken.get(content) ?? this.#open.get(content);
     this.#forget(content);
     this.#open.delete(content);
-    growing?.temp.discard();
+    if (growing !== undefined) return growing.temp.discard();
+    // Not opened for that: nobody may know its manifest any more.
+    using anchor = this.#root.anchor();
+    anchor.removeTemp(content);
+  }
+
+  /** Removes what has arrived of contents that nobody offers any more. */
+  expire(): void {
+    const offered = this.#index.sql("SELECT 1 FROM offers WHERE digest = ?");
+    for (const content of this.#digests()) {
+      if (!this.#taken.has(content) && offered.get(digestToBytes(content)) === undefined) this.drop(content);
+    }
   }
 
   /** Removes all that has arrived and is not lent, to make room. */

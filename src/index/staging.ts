@@ -34,11 +34,20 @@ export class Staging implements Disposable {
     this.#index = index;
     this.#pack = Deno.openSync(packPath, { read: true, write: true, create: true, mode: 0o600 });
     this.#end = this.#pack.seekSync(0, Deno.SeekMode.End);
-    index.sql("DELETE FROM staged WHERE time < ?").run(now - KEEP_MS);
-    index.sql("DELETE FROM offers WHERE time < ?").run(now - KEEP_MS);
     // Rows can be younger than the bytes they speak of, when a power cut took the bytes.
     index.sql("DELETE FROM staged WHERE start + length > ?").run(this.#end);
-    this.#shrinkIfEmpty();
+    this.expire(now);
+  }
+
+  /**
+   * Drops what nobody came back for within a week.
+   *
+   * @param now Milliseconds since the epoch.
+   */
+  expire(now: number): void {
+    this.#index.sql("DELETE FROM staged WHERE time < ?").run(now - KEEP_MS);
+    this.#index.sql("DELETE FROM offers WHERE time < ?").run(now - KEEP_MS);
+    this.#shrink();
   }
 
   /**
@@ -116,15 +125,18 @@ export class Staging implements Disposable {
   /** Drops offers whose content now stands in the tree, with their chunks. */
   release(digests: Iterable<Digest>): void {
     const dropChunk = this.#index.sql("DELETE FROM staged WHERE digest = ?");
+    let dropped = false;
     this.#index.transaction(() => {
       for (const digest of digests) {
         const packed = this.manifestOf(digest);
         if (packed === undefined) continue;
-        for (const chunk of unpackManifest(packed)) dropChunk.run(digestToBytes(chunk.digest));
+        for (const chunk of unpackManifest(packed)) {
+          if (dropChunk.run(digestToBytes(chunk.digest)).changes > 0) dropped = true;
+        }
         this.#index.sql("DELETE FROM offers WHERE digest = ?").run(digestToBytes(digest));
       }
     });
-    this.#shrinkIfEmpty();
+    if (dropped) this.#shrink();
   }
 
   /** Forgets every staged chunk and offer: for when the pack is not what its rows say. */
@@ -145,9 +157,12 @@ export class Staging implements Disposable {
     this.#end += data.length;
   }
 
-  #shrinkIfEmpty(): void {
-    if (this.#index.sql("SELECT 1 FROM staged LIMIT 1").get() !== undefined) return;
-    this.#pack.truncateSync(0);
-    this.#end = 0;
+  /** Gives back the room after the last chunk: one that nobody comes for must not keep that of all after it. */
+  #shrink(): void {
+    const { end } = this.#index.sql("SELECT coalesce(max(start + length), 0) AS end FROM staged")
+      .get() as { end: number };
+    if (end === this.#end) return;
+    this.#pack.truncateSync(end);
+    this.#end = end;
   }
 }

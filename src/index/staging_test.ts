@@ -150,3 +150,19 @@ Deno.test("read() gives fewer bytes when the pack ends", () => {
   assertEquals(opened.staging.read(new Uint8Array(50), 990), 10);
   assertEquals(opened.staging.read(new Uint8Array(50), 2_000), 0);
 });
+
+Deno.test("release() gives back the room after a chunk that nobody comes for", () => {
+  using temp = new TempDirectory();
+  using opened = open(temp.path);
+  const [left, ...wanted] = [chunk(1), chunk(2, 70_000), chunk(3)];
+  opened.staging.keep([left, ...wanted], NOW);
+  const content = sha256(new Uint8Array());
+  const manifest = wanted.map(({ digest, data }) => ({ digest, length: data.length }));
+  opened.staging.offer(content, packManifest(manifest), NOW);
+  opened.staging.release([content]);
+  assertEquals(packSize(temp.path), 1_000);
+  opened.staging.keep([wanted[1]], NOW);
+  assertEquals([opened.bytesOf(left), opened.bytesOf(wanted[1])], [left.data, wanted[1].data]);
+  opened.staging.expire(NOW + 8 * DAY);
+  assertEquals([packSize(temp.path), opened.bytesOf(left)], [0, undefined]);
+});

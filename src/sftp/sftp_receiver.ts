@@ -23,6 +23,7 @@ import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { Staging } from "../index/staging.ts";
 import { bareEntry, TreeIndex } from "../index/tree_index.ts";
 import { answerTo, rememberAnswer } from "../transport/batch_answers.ts";
+import { Leftovers } from "../transport/leftovers.ts";
 import { checkPieceRequests, requireWithin } from "../transport/read_pieces.ts";
 import type {
   Batch,
@@ -66,8 +67,6 @@ export interface SftpReceiverOptions {
 const MAX_BATCH_BYTES = 8 << 20;
 /** Most actions, offers, chunks, ranges or groups in one call. */
 const MAX_BATCH_ITEMS = 2_000;
-/** Answers to batches are remembered this many milliseconds: a week. */
-const ANSWERS_KEPT_MS = 7 * 24 * 3600 * 1000;
 /** How long {@linkcode SftpReceiver.open} waits for the first look, milliseconds. */
 const READY_SOON_MS = 1_000;
 
@@ -89,6 +88,7 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
   readonly #resources = new DisposableStack();
   readonly #index: TreeIndex;
   readonly #staging: Staging;
+  readonly #leftovers: Leftovers;
   readonly #unread: Unread;
   readonly #writing = new Mutex();
   readonly #closing = new AbortController();
@@ -121,8 +121,8 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
       synchronous: "NORMAL",
     });
     this.#index = resources.use(new TreeIndex(db));
-    this.#index.sql("DELETE FROM answers WHERE time < ?").run(clock.now() - ANSWERS_KEPT_MS);
     this.#staging = resources.use(new Staging(this.#index, `${state}/chunks.pack`, clock.now()));
+    this.#leftovers = new Leftovers({ index: this.#index, staging: this.#staging }, clock.now());
     this.#unread = new Unread(this.#index);
     this.#resources = resources.move();
   }
@@ -224,6 +224,7 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
 
   async apply(batch: Batch): Promise<BatchResult> {
     refuseTooMany(batch.actions, "actions");
+    this.#leftovers.drop(this.#options.clock.now());
     const known = answerTo(this.#index, batch);
     if (known !== undefined) return known;
     const session = await this.#connected();

@@ -6,6 +6,9 @@ import { sha256 } from "../hashing/sha256.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
 import type { Batch, BatchResult } from "./receiver.ts";
 
+/** Answers to batches are remembered this many milliseconds: a week, longer than any client retries unseen. */
+const ANSWERS_KEPT_MS = 7 * 24 * 3600 * 1000;
+
 /** An answer as it is kept; what it is the answer of was not kept at first. */
 type RememberedAnswer = BatchResult & { of?: Digest };
 
@@ -48,6 +51,15 @@ export function rememberAnswer(
 /** Forgets what was answered to a batch: when it comes again, it is done again. */
 export function forgetAnswer(index: TreeIndex, { key }: Batch): void {
   index.sql("DELETE FROM answers WHERE key = ?").run(key);
+}
+
+/**
+ * Forgets what was answered a week ago.
+ *
+ * @param now Milliseconds since the epoch.
+ */
+export function forgetOldAnswers(index: TreeIndex, now: number): void {
+  index.sql("DELETE FROM answers WHERE time < ?").run(now - ANSWERS_KEPT_MS);
 }
 
 /** Tells batches from each other. */

@@ -36,6 +36,7 @@ import { Durability } from "./durability.ts";
 import { fileStream } from "./file_stream.ts";
 import type { KeptFile } from "../versions/kept_files.ts";
 import { Keeper, type KeepSettings } from "./keeper.ts";
+import { Leftovers } from "./leftovers.ts";
 import { LocalVersions } from "./local_versions.ts";
 import type { TreeVersions } from "./tree_versions.ts";
 import { Mutex } from "../core/mutex.ts";
@@ -61,9 +62,6 @@ import { checkSignatureRequests, signContent } from "./sign_content.ts";
 export const MAX_BATCH_BYTES = 8 << 20;
 /** Most actions, offers, chunks, ranges or groups in one call. */
 export const MAX_BATCH_ITEMS = 2_000;
-
-/** Answers to batches are remembered this many milliseconds: a week, longer than any client retries unseen. */
-const ANSWERS_KEPT_MS = 7 * 24 * 3600 * 1000;
 
 /** The directory of the state that holds what was replaced and removed. */
 export const KEPT_DIRECTORY = "versions";
@@ -102,6 +100,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   readonly #index: TreeIndex;
   readonly #staging: Staging;
   readonly #growing: GrowingContents;
+  readonly #leftovers: Leftovers;
   readonly #pool: DescribePool;
   readonly #durability: Durability;
   readonly #keeper: Keeper | undefined;
@@ -148,12 +147,13 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
         synchronous: fsync ? "FULL" : "NORMAL",
       });
       this.#index = resources.use(new TreeIndex(db));
-      this.#index.sql("DELETE FROM answers WHERE time < ?").run(clock.now() - ANSWERS_KEPT_MS);
       this.#staging = resources.use(new Staging(this.#index, `${state}/chunks.pack`, clock.now()));
       this.#growing = resources.use(
         new GrowingContents(this.root, this.#index, (content) => this.#staging.manifestOf(content)),
       );
       cleanTemp(this.root, this.#growing.names);
+      const places = { index: this.#index, staging: this.#staging, growing: this.#growing };
+      this.#leftovers = new Leftovers(places, clock.now());
       this.#pool = resources.use(new DescribePool(DEFAULT_CHUNKING));
       if (keep === undefined) Keeper.pause(this.#index);
       else {
@@ -325,6 +325,7 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
   async apply(batch: Batch): Promise<BatchResult> {
     await this.#whenReady(() => refuseTooMany(batch.actions, "actions"));
     if (this.#unrecorded) await this.#catchUp();
+    this.#leftovers.drop(this.#clock.now());
     const stale = new Set<TreePath>();
     const work = applyBatch(batch, {
       root: this.root,
