@@ -502,7 +502,7 @@ class BatchWork {
       this.#confirm(path);
       if (this.#index.get(path) === undefined) return;
     } else {
-      const left = this.#removeKnown(path, stat.kind === "directory");
+      const left = this.#removeKnown(path, stat.kind);
       this.#touched.add(parentOf(path));
       if (left !== undefined) {
         this.#onStale(left);
@@ -521,10 +521,13 @@ class BatchWork {
     this.#index.record({ time: this.#now, what: "remove", path });
   }
 
-  /** Removes what the index knows at and below `path`. Returns the first path that it does not know, and left alone. */
-  #removeKnown(path: TreePath, isDirectory: boolean): TreePath | undefined {
-    if (this.#index.get(path) === undefined) return path;
-    if (!isDirectory) {
+  /**
+   * Removes what the index knows at and below `path`. Returns the first path that was left alone, because the index
+   * does not know it, or knows something of another kind there.
+   */
+  #removeKnown(path: TreePath, kind: Stat["kind"]): TreePath | undefined {
+    if (this.#index.get(path)?.kind !== kind) return path;
+    if (kind !== "directory") {
       const gone = this.#keeping?.leaving(path, "removed", this.#now);
       this.#anchor.removeFile(path);
       this.#keeping?.went(gone);
@@ -535,7 +538,7 @@ class BatchWork {
     for (const name of this.#anchor.list(path)) {
       const child = childOf(path, name);
       const stat = nameFault(name) === undefined ? this.#anchor.lstat(child) : undefined;
-      const leftThere = stat === undefined ? child : this.#removeKnown(child, stat.kind === "directory");
+      const leftThere = stat === undefined ? child : this.#removeKnown(child, stat.kind);
       if (leftThere === undefined) this.#index.remove(child);
       left ??= leftThere;
     }
@@ -594,7 +597,11 @@ class BatchWork {
     }
     this.#touched.add(parentOf(from)).add(parentOf(path));
     const moved = this.#anchor.lstat(path);
-    if (moved !== undefined) this.#index.put({ ...entry, path }, { ...moved, lookedAt: entry.lookedAt });
+    // Moving changes how it looks; what somebody else changed before must go on looking changed.
+    const wasTouched = entry.kind !== "directory" && (entry.ctime !== stat.ctime || entry.ino !== stat.ino);
+    if (moved !== undefined) {
+      this.#index.put({ ...entry, path }, wasTouched ? entry : { ...moved, lookedAt: entry.lookedAt });
+    }
     this.#index.record({ time: this.#now, what: "move", path, from });
   }
 
