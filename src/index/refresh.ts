@@ -13,6 +13,7 @@ import { type Entry, sameEntry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import { childFault, childOf, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
+import { turn } from "../core/turn.ts";
 import type { Stat } from "../files/stat.ts";
 import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
 import type { Look, TreeIndex } from "./tree_index.ts";
@@ -45,6 +46,12 @@ export interface RefreshOptions {
 
 /** Files described and recorded in one go. */
 const GROUP = 256;
+
+/** Entries that were removed and are recorded in one go. */
+const GONE_GROUP = 2_000;
+
+/** Entries that are looked at before others get a turn: some 20 ms. */
+const LOOKS = 5_000;
 
 /** So many bytes of small files are read in this thread: fewer are not worth starting workers for. */
 const FEW_BYTES = 4 << 20;
@@ -101,7 +108,7 @@ export async function refresh(
         note("found-gone", { path });
       }
       for (const { path, stat, lookedAt } of others) {
-        const entry = entryOf(anchor, path, stat);
+        const entry = entryOf(anchor, path, stat, result.problems);
         if (entry !== undefined) take(entry, { ...stat, lookedAt });
       }
       for (const { candidate: { path, stat, lookedAt }, content } of described) {
@@ -119,8 +126,14 @@ export async function refresh(
 
   // What is recorded meanwhile is recorded of directories that were looked into before.
   const all = index.childrenOfAll();
+  let nextTurn = LOOKS;
   for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
     signal?.throwIfAborted();
+    if (result.seen >= nextTurn) {
+      nextTurn = result.seen + LOOKS;
+      options.onProgress?.(result);
+      await turn(signal);
+    }
     using anchor = root.anchor();
     const lookedAt = clock.now();
     let listed: ReturnType<Anchor["listWithStats"]>;
@@ -155,23 +168,26 @@ export async function refresh(
       (stat.kind === "file" ? files : entries).push({ path, stat, lookedAt });
       if (files.length + entries.length >= GROUP) await flush();
     }
-    // One by one: they may be more than a call can have arguments.
-    for (const path of known.keys()) gone.push(path);
+    for (const path of known.keys()) {
+      gone.push(path);
+      if (gone.length >= GONE_GROUP) await flush();
+    }
   }
   await flush();
   index.setMeta("refreshed", String(clock.now()));
   return result;
 }
 
-function entryOf(anchor: Anchor, path: TreePath, stat: Stat): Entry | undefined {
+function entryOf(anchor: Anchor, path: TreePath, stat: Stat, problems: Problem[]): Entry | undefined {
   const { mtime, mode } = stat;
   if (stat.kind === "directory") return { kind: "directory", path, mtime, mode };
   try {
     return { kind: "symlink", path, mtime, target: anchor.readLink(path) };
   } catch (error) {
+    if (!(error instanceof FilesyncError)) throw error;
     // Gone since it was listed: the next refresh judges.
-    if (error instanceof FilesyncError) return undefined;
-    throw error;
+    if (error.code !== "not-found") problems.push(problemOf(error, path));
+    return undefined;
   }
 }
 

@@ -204,3 +204,32 @@ Deno.test("refresh() finds gone what was more than a call can have arguments", a
   assertEquals((await tree.refresh()).removed, many);
   await tree.assertTrue();
 });
+
+Deno.test("refresh() gives others a turn, however little it finds", async () => {
+  const files = Object.fromEntries(Array.from({ length: 2_500 }, (_, i) => [`${i}`, file("", { mtime })]));
+  using tree = new Indexed({ a: files, b: files, c: files });
+  await tree.refresh();
+  const seen: number[] = [];
+  assertEquals((await tree.refresh({ onProgress: (at) => seen.push(at.seen) })).seen, 7_503);
+  assertEquals(seen.length, 2, "in between, and at the end");
+  for (const { name } of Deno.readDirSync(`${tree.directory}/a`)) {
+    Deno.removeSync(`${tree.directory}/a/${name}`);
+  }
+  const left: number[] = [];
+  const { removed } = await tree.refresh({ onProgress: () => left.push(tree.index.count().entries) });
+  assertEquals([removed, left.slice(-2)], [2_500, [5_503, 5_003]]);
+  await tree.assertTrue();
+});
+
+Deno.test({
+  name: "refresh() tells of a link whose target is not valid Unicode",
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  using tree = new Indexed({ a: "a" });
+  const path = new Uint8Array([...new TextEncoder().encode("to"), 0xff, 0]);
+  const library = Deno.dlopen("libc.so.6", { symlink: { parameters: ["buffer", "buffer"], result: "i32" } });
+  assertEquals(library.symbols.symlink(path, new TextEncoder().encode(`${tree.directory}/l\0`)), 0);
+  library.close();
+  const { problems } = await tree.refresh();
+  assertEquals(problems.map(({ code, path }) => [code, path]), [["unsupported", "l"]]);
+});
