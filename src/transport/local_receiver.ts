@@ -450,7 +450,8 @@ export class LocalReceiver implements Receiver, AsyncDisposable {
         this.#index.record({ time: this.#clock.now(), what: "found-gone", path });
       }
     });
-    this.#refresh().catch(() => {});
+    // One look does for all that come before it has begun.
+    this.#refreshAgain().catch(() => {});
   }
 
   #info(): ReceiverInfo {

@@ -458,3 +458,35 @@ Deno.test("refresh() brakes when another directory stands at the path, or none",
   Deno.renameSync(`${tree}-away`, tree);
   assertEquals((await receiver.refresh()).hasContents, true);
 });
+
+Deno.test("apply() has the tree looked at once for all batches that met something else in it", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  const names = ["a", "b", "c", "d"];
+  for (const name of names) Deno.writeTextFileSync(`${temp.path}/${name}`, "foreign");
+  const makeAnchor = receiver.root.anchor.bind(receiver.root);
+  let looks = 0;
+  using _anchor = stub(receiver.root, "anchor", () => {
+    const anchor = makeAnchor();
+    const list = anchor.listWithStats.bind(anchor);
+    stub(anchor, "listWithStats", (path) => {
+      looks++;
+      return list(path);
+    });
+    return anchor;
+  });
+  const removals = names.map((name) =>
+    receiver.apply({
+      key: `remove ${name}`,
+      actions: [{ type: "remove", path: parsePath(name) }],
+      contents: new Map(),
+    })
+  );
+  for (const { results: [result] } of await Promise.all(removals)) {
+    assertEquals(!result.done && result.problem.code, "exists-unknown");
+  }
+  await receiver.refresh();
+  assertEquals((await Array.fromAsync(receiver.tree())).length, 4);
+  assertLess(looks, 4);
+});
