@@ -31,7 +31,7 @@ export interface Listener {
 /** Longest time that requests under way are waited for, milliseconds. */
 const DRAIN_MS = 10_000;
 
-/** Longest time that answers may still be read after it, milliseconds. */
+/** Longest time that answers may still be read after it, and that the server may take to end, milliseconds. */
 const LINGER_MS = 500;
 
 /** Time between two looks at the connections, milliseconds. */
@@ -122,6 +122,12 @@ export function listen(
     }
   })();
   for (const background of [finished, swept]) background.catch(() => {});
+  async function isOverSoon(): Promise<boolean> {
+    const over = new AbortController();
+    const late = clock.sleep(LINGER_MS, over.signal).then(() => false, () => true);
+    const ended = finished.then(() => true, () => true);
+    return await Promise.race([ended, late]).finally(() => over.abort());
+  }
   return {
     url: `${tls === undefined ? "http" : "https"}://${host}:${actual}`,
     async close() {
@@ -134,8 +140,12 @@ export function listen(
       while (unsent > 0 && steady.now() < drained + LINGER_MS) await clock.sleep(20);
       // A graceful shutdown waits for what is under way, however long, and cannot be cut any more.
       if (unsent > 0) cut.abort();
-      else await server.shutdown().catch(() => {});
-      await finished.catch(() => {});
+      else server.shutdown().catch(() => {});
+      // It waits as long for a body that was refused, and still comes: its connection is ended.
+      if (!await isOverSoon()) {
+        guard?.sweep(actual, 0);
+        await isOverSoon();
+      }
       system?.[Symbol.dispose]();
     },
   };

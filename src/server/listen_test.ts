@@ -124,6 +124,18 @@ Deno.test("close() cuts an answer that nobody reads to its end", async () => {
   await reader.cancel().catch(() => {});
 });
 
+Deno.test("close() does not wait for a body that was refused, and still comes", async () => {
+  await using served = await serveTree();
+  const listener = listen(served.app, LOCAL);
+  using stranger = await connect(listener.url);
+  await stranger.send("POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx");
+  const answer = stranger.answer();
+  // Both are answered when this one is: it came later.
+  await (await fetch(`${listener.url}/healthz`)).text();
+  await listener.close();
+  if (Deno.build.os === "linux") assertMatch(await answer, /^HTTP\/1\.1 401 /);
+});
+
 Deno.test("close() does not wait for clients that only keep their connection", async () => {
   const listener = listen(new Hono().get("/", (c) => c.text("x")), LOCAL);
   await (await fetch(listener.url)).text();
