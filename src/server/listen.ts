@@ -59,7 +59,8 @@ export function listen(
     request: Request,
     { completed, remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>,
   ): Promise<Response> => {
-    if (draining) return turnedAway(request);
+    if (draining) return turnedAway(request, stopping());
+    if (!URL.canParse(request.url)) return turnedAway(request, misaddressed());
     underWay++;
     unsent++;
     const answered = guard?.begin(remoteAddr.hostname, remoteAddr.port);
@@ -151,18 +152,30 @@ export function listen(
   };
 }
 
-function turnedAway(request: Request): Response {
-  const response = problemResponse(
-    new FilesyncError({
-      code: "indexing",
-      operation: "answer the request",
-      reason: "the server is being stopped",
-      hint: "It will be tried again",
-      retryAfter: 1_000,
-    }),
-  );
+function turnedAway(request: Request, error: FilesyncError): Response {
+  const response = problemResponse(error);
   nameAnswer(response, request);
   return response;
+}
+
+function stopping(): FilesyncError {
+  return new FilesyncError({
+    code: "indexing",
+    operation: "answer the request",
+    reason: "the server is being stopped",
+    hint: "It will be tried again",
+    retryAfter: 1_000,
+  });
+}
+
+/** Deno makes the address of a request from whatever its `Host` says. */
+function misaddressed(): FilesyncError {
+  return new FilesyncError({
+    code: "bad-request",
+    operation: "answer the request",
+    reason: "its Host and path make no address",
+    permanent: true,
+  });
 }
 
 function breakdown(host: string, port: number, error: unknown): FilesyncError {

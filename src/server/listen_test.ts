@@ -70,6 +70,20 @@ Deno.test("listen() says that an address is not of this machine", () => {
   );
 });
 
+Deno.test("listen() refuses requests whose Host is none, which are no fault of the server", async () => {
+  await using served = await serveTree({ pages: true });
+  const listener = listen(served.app, LOCAL);
+  for (const host of ["[", "a b", "x:99999"]) {
+    for (const path of ["/none", "/tree"]) {
+      using stranger = await connect(listener.url);
+      await stranger.send(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      assertMatch(await stranger.answer(), /^HTTP\/1\.1 400 [^]*application\/problem\+json/, host);
+    }
+  }
+  assertEquals(served.failures, []);
+  await listener.close();
+});
+
 Deno.test("close() lets an upload under way finish, and turns new requests away", async () => {
   await using served = await serveTree();
   const listener = listen(served.app, LOCAL);
