@@ -20,7 +20,8 @@ export async function contentAnswer(
   { digest, size }: { digest: Digest; size: number },
   read: (range?: Range) => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>,
 ): Promise<Response> {
-  const range = rangeOf(c.req.header("range"), size);
+  // No answer of ours has a validator that `If-Range` could name: who is unsure what it has of it gets the whole.
+  const range = c.req.header("if-range") === undefined ? rangeOf(c.req.header("range"), size) : undefined;
   const { start, end } = range ?? { start: 0, end: size };
   c.header("content-type", "application/octet-stream");
   c.header("content-length", String(end - start));

@@ -12,7 +12,7 @@ import type { RouteContext } from "./app.ts";
 import { applyOne } from "./apply_one.ts";
 import { contentAnswer } from "./content_answer.ts";
 import { checked } from "./json_body.ts";
-import { bodyPieces, limitBody, MAX_JSON_BYTES, readBody } from "./request_body.ts";
+import { bodyPieces, limitBody, MAX_JSON_BYTES, readBody, requireCoding } from "./request_body.ts";
 
 const attributes = v.object({ mtime: v.optional(v.number()), mode: v.optional(v.number()) });
 const linkBody = v.object({ target: v.string(), mtime: v.optional(v.number()) });
@@ -34,6 +34,7 @@ export function entryRoutes(context: RouteContext): Hono {
 
   app.put("/files/*", async (c) => {
     const path = pathOf(c, "files");
+    requireWhole(c);
     const promised = digestOf(c.req.header("repr-digest") ?? c.req.header("content-digest"));
     const { chunking } = await receiver.open();
     const length = Number(c.req.header("content-length") ?? 0);
@@ -124,6 +125,19 @@ function pathOf(c: Context, collection: string): TreePath {
     });
   }
   return parsePath(names.join("/"));
+}
+
+/** Throws unless the body is the content itself: a part of it, or another form, would replace the whole (RFC 9110, 14.5). */
+function requireWhole(c: Context): void {
+  requireCoding(c, ["identity"]);
+  if (c.req.header("content-range") === undefined) return;
+  throw new FilesyncError({
+    code: "bad-request",
+    operation: "write the file",
+    reason: "the request has a part of it only",
+    hint: "Send the whole content, without Content-Range",
+    permanent: true,
+  });
 }
 
 /**

@@ -73,6 +73,17 @@ Deno.test("PUT /v1/files compares the content with the digest that came along", 
   await ok(await put(served, "a", old, { headers: { "repr-digest": "sha-512=:AAAA:" } }));
 });
 
+Deno.test("PUT /v1/files refuses a part of a content, and one in another form: neither is the file", async () => {
+  await using served = await serveTree();
+  await ok(await put(served, "a", "0123456789"));
+  const part = await put(served, "a", "89", { headers: { "content-range": "bytes 8-9/10" } });
+  await assertProblem(part, 400, "bad-request");
+  const packed = await put(served, "a", "packed", { headers: { "content-encoding": "gzip" } });
+  await assertProblem(packed, 415, "unsupported");
+  assertEquals(await treeText(served.directory), 'a "0123456789"');
+  await ok(await put(served, "a", "whole", { headers: { "content-encoding": "identity" } }));
+});
+
 Deno.test("PUT /v1/files refuses a digest that it cannot read, rather than not to compare", async () => {
   await using served = await serveTree();
   const hex = sha256(new TextEncoder().encode("x"));
@@ -254,4 +265,15 @@ Deno.test("PUT /v1/directories and /v1/links refuse bodies that make no sense", 
     await assertProblem(response, 415, "unsupported");
   }
   assertEquals(await treeText(served.directory), "");
+});
+
+Deno.test("GET /v1/files gives the whole to who asks for a part of what it was", async () => {
+  await using served = await serveTree();
+  await ok(await put(served, "a", "0123456789"));
+  for (const before of ['"1"', new Date(MTIME).toUTCString()]) {
+    const headers = { range: "bytes=5-", "if-range": before };
+    const response = await served.request("GET", "/v1/files/a", { headers });
+    assertEquals([response.status, response.headers.get("content-range")], [200, null]);
+    assertEquals(await response.text(), "0123456789");
+  }
 });

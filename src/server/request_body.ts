@@ -67,16 +67,7 @@ export async function readFramed(
   lend?: LentMemory["take"],
 ): Promise<() => Promise<Frame[]>> {
   requireType(c, FRAMES_TYPE);
-  const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "identity";
-  if (coding !== "identity" && coding !== CODING) {
-    throw new FilesyncError({
-      code: "unsupported",
-      operation: "read the body",
-      reason: `its coding is ${coding.slice(0, 80)}`,
-      hint: `Send it as it is, or compressed with ${CODING}`,
-      permanent: true,
-    });
-  }
+  const coding = requireCoding(c, ["identity", CODING]);
   const body = await readBody(c, clock, lend);
   return async () => decodeFrames(coding === CODING ? await decompress(body, MAX_FRAMED_BYTES) : body);
 }
@@ -175,6 +166,19 @@ function brokenOff(error: unknown): unknown {
     operation: "read the body",
     reason: "it broke off",
     cause: error,
+  });
+}
+
+/** The coding of the body; throws `unsupported` unless it is one of `known`. */
+export function requireCoding(c: Context, known: readonly string[]): string {
+  const coding = c.req.header("content-encoding")?.trim().toLowerCase() ?? "identity";
+  if (known.includes(coding)) return coding;
+  throw new FilesyncError({
+    code: "unsupported",
+    operation: "read the body",
+    reason: `its coding is ${coding.slice(0, 80)}`,
+    hint: ["Send it as it is", ...known.slice(1).map((name) => `compressed with ${name}`)].join(", or "),
+    permanent: true,
   });
 }
 
