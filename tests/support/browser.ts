@@ -29,9 +29,14 @@ export class Browser {
 
   /** Sends a form of a page of our own. */
   post(path: string, form: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> {
+    return this.send(path, new URLSearchParams(form), headers);
+  }
+
+  /** Sends a body of any kind from a page of our own. */
+  send(path: string, body: BodyInit, headers: Record<string, string> = {}): Promise<Response> {
     return this.#ask(path, {
       method: "POST",
-      body: new URLSearchParams(form),
+      body,
       headers: { "sec-fetch-site": "same-origin", origin: this.#origin, ...headers },
     });
   }

@@ -14,6 +14,7 @@ import { statusOf } from "../problem_document.ts";
 import { limitBody } from "../request_body.ts";
 import { assetRoutes } from "./assets.ts";
 import { ErrorPage } from "./error_page.tsx";
+import { formOf } from "./form.ts";
 import { Layout } from "./layout.tsx";
 import { LoginPage } from "./login_page.tsx";
 import { Logins } from "./logins.ts";
@@ -128,7 +129,7 @@ export function createDashboard(options: DashboardOptions): Hono {
   for (const { routes } of sections) app.route("/", routes(shell));
   app.get("/login", (c) => showLogin(c, "/"));
   app.post("/login", limit, async (c) => {
-    const { token, to } = await c.req.parseBody();
+    const { token, to } = await formOf(c);
     const target = localTarget(to);
     if (!isSurelyOwn(c)) return show(c, foreignView(c));
     try {

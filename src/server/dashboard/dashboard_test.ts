@@ -471,3 +471,15 @@ Deno.test("createApp() has no pages unless it is told to, and pages change nothi
   assertEquals((await served.browser.get("/v1/history")).status, 401);
   assertEquals((await served.browser.get("/metrics")).status, 401);
 });
+
+Deno.test("createDashboard() answers a form that it cannot read with 400, and takes that for no fault of its own", async () => {
+  await using served = await serveLoggedIn();
+  for (const path of ["/login", "/restore"]) {
+    for (const type of ["multipart/form-data", "multipart/form-data; boundary=x"]) {
+      const response = await served.browser.send(path, "garbage", { "content-type": type });
+      assertEquals(response.status, 400, `${path} ${type}`);
+      assertMatch(await response.text(), /it is not a form/);
+    }
+  }
+  assertEquals(served.failures, []);
+});

@@ -18,6 +18,7 @@ import type { Batch, BatchResult, HistoryRecord } from "../../transport/receiver
 import type { KeptFile } from "../../versions/kept_files.ts";
 import { contentAnswer } from "../content_answer.ts";
 import { Breadcrumbs } from "./breadcrumbs.tsx";
+import { formOf } from "./form.ts";
 import { Bytes, Card, Facts, Foreign, Nothing, Table, Time, What } from "./parts.tsx";
 import { guess, MOST_PICTURE_BYTES, Preview, PREVIEW_BYTES } from "./preview.tsx";
 import { link, type Shell } from "./section.ts";
@@ -103,7 +104,7 @@ export function fileRoutes(sources: FileSources, shell: Shell): Hono {
   });
 
   app.post("/restore", shell.guard, async (c) => {
-    const form = await c.req.parseBody();
+    const form = await formOf(c);
     const path = parsePath(decoded(form.path));
     const version = await versionOf(sources, path, String(form.version ?? ""));
     const action = { ...actionFor(version.entry), expected: expectationIn(decoded(form.expected)) };
