@@ -23,15 +23,16 @@ export async function contentAnswer(
   // No answer of ours has a validator that `If-Range` could name: who is unsure what it has of it gets the whole.
   const range = c.req.header("if-range") === undefined ? rangeOf(c.req.header("range"), size) : undefined;
   const { start, end } = range ?? { start: 0, end: size };
+  // Of a stream that HEAD is answered without nobody would close the file.
+  const body = c.req.method === "HEAD" ? null : await read(size === 0 ? undefined : { start, end });
+  // Only now that it can be had: an answer which says that it cannot must not be taken for it.
   c.header("content-type", "application/octet-stream");
   c.header("content-length", String(end - start));
   c.header("accept-ranges", "bytes");
   c.header("repr-digest", `sha-256=:${encodeBase64(digestToBytes(digest))}:`);
   if (range !== undefined) c.header("content-range", `bytes ${start}-${end - 1}/${size}`);
   const status = range === undefined ? 200 : 206;
-  // Nobody would read the stream to its end, nor close the file.
-  if (c.req.method === "HEAD") return c.body(null, status);
-  return c.body(await read(size === 0 ? undefined : { start, end }), status);
+  return body === null ? c.body(null, status) : c.body(body, status);
 }
 
 /** The one range asked for, or `undefined` for the whole; several ranges are answered with the whole, as RFC 9110 allows. */

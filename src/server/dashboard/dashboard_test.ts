@@ -483,3 +483,18 @@ Deno.test("createDashboard() answers a form that it cannot read with 400, and ta
   }
   assertEquals(served.failures, []);
 });
+
+Deno.test("createDashboard() shows as a page, not as the file, that a file cannot be had", async () => {
+  await using served = await serveLoggedIn({ keep: undefined });
+  await put(served, "a.txt", "content");
+  Deno.removeSync(`${served.directory}/a.txt`);
+  for (const range of ["", "bytes=1-2", "bytes=99-"]) {
+    const response = await served.browser.get("/download?path=a.txt", { range });
+    const text = await response.text();
+    assertEquals(response.status, range === "bytes=99-" ? 416 : 404);
+    assertMatch(text, /That did not work/);
+    for (const name of ["content-length", "content-disposition", "content-range", "repr-digest"]) {
+      assertEquals(response.headers.get(name), null, `${name} of ${range}`);
+    }
+  }
+});

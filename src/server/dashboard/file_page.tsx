@@ -82,8 +82,9 @@ export function fileRoutes(sources: FileSources, shell: Shell): Hono {
 
   app.get("/download", shell.guard, async (c) => {
     const { entry } = await chooseFile(c, sources);
-    c.header("content-disposition", attachment(nameOf(entry.path)));
-    return await answer(c, sources, entry);
+    const response = await answer(c, sources, entry);
+    response.headers.set("content-disposition", attachment(nameOf(entry.path)));
+    return response;
   });
 
   app.get("/picture", shell.guard, async (c) => {
