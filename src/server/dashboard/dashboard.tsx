@@ -202,5 +202,6 @@ function cookieOf(c: Context): string {
 function localTarget(to: unknown): string {
   if (typeof to !== "string" || !/^\/(?![/\\])/.test(to) || !URL.canParse(to, "http://here")) return "/";
   const url = new URL(to, "http://here");
-  return url.host === "here" ? url.pathname + url.search : "/";
+  // Without `.` and `..` a path may begin with two slashes, and be another host.
+  return url.host === "here" && !url.pathname.startsWith("//") ? url.pathname + url.search : "/";
 }

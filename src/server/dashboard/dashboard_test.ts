@@ -170,6 +170,8 @@ Deno.test("createDashboard() goes nowhere else after a login", async () => {
       "javascript:alert(1)",
       "",
       "\t//evil.test",
+      "/.//evil.test/",
+      "/a/..//evil.test",
     ]
   ) {
     const response = await served.browser.post("/login", { token: TOKEN, to });
