@@ -26,9 +26,13 @@ export function bearerGuard(gate: Gate): MiddlewareHandler {
   };
 }
 
-/** The token in a request's header. */
+/**
+ * The token in a request's header. A name with a password is none: browsers send those with all that they ask a proxy
+ * for which wanted them, and would be taken for who guesses.
+ */
 export function bearerOf(c: Context): string | undefined {
-  return c.req.header("authorization")?.replace(/^Bearer /i, "");
+  const given = c.req.header("authorization");
+  return given === undefined || /^Basic /i.test(given) ? undefined : given.replace(/^Bearer /i, "");
 }
 
 /** Where a request came from; unknown without a socket. */

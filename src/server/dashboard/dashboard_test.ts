@@ -199,6 +199,19 @@ Deno.test("createDashboard() makes who guesses tokens wait, whether by the page 
   assertEquals((await browser.logIn(TOKEN)).status, 303);
 });
 
+Deno.test("createDashboard() takes what a browser sends to a proxy in front of it for no wrong token", async () => {
+  await using served = await serveLoggedIn();
+  const authorization = `Basic ${btoa("name:password of the proxy")}`;
+  for (let i = 0; i < 12; i++) {
+    assertEquals((await served.browser.get("/tree", { authorization })).status, 200);
+  }
+  const stranger = new Browser(served);
+  assertEquals((await stranger.get("/tree", { authorization })).status, 401);
+  // No form is taken that other pages may have had sent.
+  const foreign = { authorization, "sec-fetch-site": "cross-site" };
+  assertEquals((await served.browser.post("/logout", {}, foreign)).status, 403);
+});
+
 Deno.test("createDashboard() ends a login when its token holds no more, when it idles, and after a week", async () => {
   const clock = new FakeClock();
   let token = TOKEN;
