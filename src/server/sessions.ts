@@ -28,7 +28,7 @@ export interface ToldStatus extends ClientStatus {
 /** A session ends when nothing was heard for this many milliseconds: an hour. */
 const IDLE_MS = 3_600_000;
 
-/** Most sessions at once. */
+/** Most sessions at once; of more, the one that was not heard of for longest is forgotten: it loses no more than its name. */
 const MOST = 10_000;
 
 /** Most sessions of which it is remembered what they told; of more, those that told it longest ago are forgotten. */
@@ -45,25 +45,15 @@ export class Sessions {
     this.#clock = clock;
   }
 
-  /**
-   * Begins a session.
-   *
-   * @throws {FilesyncError} `too-many` when there are too many.
-   */
+  /** Begins a session. */
   begin(client: string, version: string): Session {
     const now = this.#clock.now();
-    for (const [id, { lastSeen }] of this.#byId) {
-      if (now - lastSeen > IDLE_MS) this.#forget(id);
+    let quietest: Session | undefined;
+    for (const session of this.#byId.values()) {
+      if (now - session.lastSeen > IDLE_MS) this.#forget(session);
+      else if (session.lastSeen < (quietest?.lastSeen ?? Infinity)) quietest = session;
     }
-    if (this.#byId.size >= MOST) {
-      throw new FilesyncError({
-        code: "too-many",
-        operation: "begin a session",
-        reason: `there are ${MOST} already`,
-        hint: "It will be tried again",
-        retryAfter: 60_000,
-      });
-    }
+    if (this.#byId.size >= MOST && quietest !== undefined) this.#forget(quietest);
     const session = {
       id: crypto.randomUUID(),
       client,
@@ -126,10 +116,9 @@ export class Sessions {
     return this.list().length;
   }
 
-  #forget(id: string): void {
-    const session = this.#byId.get(id);
-    this.#byId.delete(id);
-    if (session !== undefined) this.#told.delete(session);
+  #forget(session: Session): void {
+    this.#byId.delete(session.id);
+    this.#told.delete(session);
   }
 }
 

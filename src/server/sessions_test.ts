@@ -1,7 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { serveTree } from "../../tests/support/subjects.ts";
-import { FilesyncError } from "../core/errors.ts";
 import { encodeFrames, FRAMES_TYPE } from "../core/frames.ts";
 import { parsePath } from "../core/path.ts";
 import { PROTOCOL, SESSION_HEADER } from "../core/wire.ts";
@@ -33,15 +32,17 @@ Deno.test("begin() drops sessions that nothing was heard of for an hour", async 
   assertEquals(new Set([quiet.id, lively.id, fresh.id]).size, 3);
 });
 
-Deno.test("begin() refuses more than 10,000 sessions, until some have ended", async () => {
+Deno.test("begin() forgets who was not heard of for longest, rather than to turn anybody away", async () => {
   const clock = new FakeClock();
   const sessions = new Sessions(clock);
-  for (let i = 0; i < 10_000; i++) sessions.begin("", "");
-  const error = assertThrows(() => sessions.begin("", ""), FilesyncError) as FilesyncError;
-  assertEquals([error.code, error.permanent, error.retryAfter], ["too-many", false, 60_000]);
-  await clock.advance(HOUR + 1);
-  sessions.begin("", "");
-  assertEquals(sessions.list().length, 1);
+  const [quiet, lively] = [sessions.begin("quiet", ""), sessions.begin("lively", "")];
+  await clock.advance(1);
+  sessions.heard(lively.id);
+  for (let i = 2; i < 10_000; i++) sessions.begin("", "");
+  assertEquals(sessions.heard(lively.id), lively);
+  const fresh = sessions.begin("fresh", "");
+  assertEquals([sessions.list().length, sessions.heard(quiet.id)], [10_000, undefined]);
+  assertEquals([lively, fresh].map(({ id }) => sessions.heard(id)?.client), ["lively", "fresh"]);
 });
 
 async function hello(served: Awaited<ReturnType<typeof serveTree>>, body: unknown) {
