@@ -16,6 +16,28 @@ Deno.test("withoutPlace() names what is in the directory from there, and the dir
   assertEquals(told('Cannot read "/srv/a": no'), 'Cannot read "/srv/a": no');
 });
 
+Deno.test("withoutPlace() leaves alone what only contains the directory's name", () => {
+  const told = (message: string) => withoutPlace(message, "/data");
+  for (
+    const message of [
+      'Cannot write "old/data/a": full',
+      'Cannot write "old/data": full',
+      'Cannot read "/database/a": no',
+      'Cannot read "/data-2": no',
+    ]
+  ) assertEquals(told(message), message);
+  assertEquals(told("no such file: open '/data/a b'"), "no such file: open 'a b'");
+  assertEquals(
+    told("rename '/data/a' -> '/data/b' (/data/c), /data, and /data"),
+    "rename 'a' -> 'b' (c), ., and .",
+  );
+  assertEquals(
+    told("Cannot load file:///data/a: no. It is in /data."),
+    "Cannot load file://a: no. It is in ..",
+  );
+  assertEquals(withoutPlace('Cannot read "/etc/a" or "b/c": no', "/"), 'Cannot read "etc/a" or "b/c": no');
+});
+
 Deno.test("resultWithoutPlace() leaves what was done as it is", () => {
   const done = { before: 1, after: 2, results: [{ done: true as const }] };
   assertEquals(resultWithoutPlace(done, "/srv/a"), done);
