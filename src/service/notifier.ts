@@ -13,6 +13,9 @@ export interface NotifyTarget extends Disposable {
   monotonic(): bigint;
 }
 
+/** Longest text, characters: systemd reads 4 KiB of a message, and passes over one that is longer. */
+const STATUS_LENGTH = 1_000;
+
 /** Least milliseconds between two texts of `systemctl status`. */
 const STATUS_EVERY = 1_000;
 
@@ -57,7 +60,7 @@ export class Notifier implements Disposable {
 
   /** What it does now, one line. Of many in a second, the last is told. */
   status(text: string): void {
-    this.#status = text.replace(/\s+/g, " ").trim();
+    this.#status = text.replace(/\s+/g, " ").trim().slice(0, STATUS_LENGTH);
     if (!this.#isReady || this.#isWaiting || this.#status === this.#sentStatus) return;
     this.#target.send(this.#takeStatus());
     this.#isWaiting = true;

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertLess } from "@std/assert";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { Notifier, watchdogOf } from "./notifier.ts";
 
@@ -24,6 +24,20 @@ Deno.test("Notifier says that it is ready once, then what it does, once a second
   assertEquals(sent, ["READY=1\nSTATUS=begins", "STATUS=one", "STATUS=three lines"]);
   notifier[Symbol.dispose]();
   assertEquals(clock.sleepers, 0);
+});
+
+Deno.test("Notifier sends no more at once than systemd reads: of what is longer it would not hear READY either", async () => {
+  const { sent, clock, notifier } = setUp();
+  notifier.status("啊".repeat(5_000));
+  notifier.ready();
+  notifier.status("x".repeat(5_000));
+  await clock.advance(1_000);
+  for (const text of sent) assertLess(new TextEncoder().encode(text).length, 4_096);
+  assertEquals(sent.map((text) => text.slice(0, 16)), ["READY=1\nSTATUS=啊", "STATUS=xxxxxxxxx"]);
+  // What is cut the same way is told once.
+  notifier.status(`${"x".repeat(5_000)}y`);
+  assertEquals(sent.length, 2);
+  notifier[Symbol.dispose]();
 });
 
 Deno.test("Notifier feeds the watchdog twice in its time, until it is closed", async () => {
