@@ -149,7 +149,13 @@ export class SftpClient {
     const operation = `set mode and time of "${path}"`;
     const attributes = toAttributes(change);
     if (this.abilities.lsetstat) {
-      return await this.#ask(operation, (done) => this.#sftp.ext_openssh_lsetstat(path, attributes, done));
+      try {
+        return await this.#ask(operation, (done) => this.#sftp.ext_openssh_lsetstat(path, attributes, done));
+      } catch (error) {
+        // A C library of before 2020, and any without /proc, as in a jail, sets no mode without following links.
+        const isUnable = error instanceof FilesyncError && ["io", "unsupported"].includes(error.code);
+        if (isLink || !isUnable) throw error;
+      }
     }
     if (!isLink) await this.#ask(operation, (done) => this.#sftp.setstat(path, attributes, done));
   }

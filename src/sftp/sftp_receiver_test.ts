@@ -286,6 +286,35 @@ sshTest("does without the extensions of OpenSSH", async () => {
   assertEquals((await receiver.refresh()).sequence, sequence);
 });
 
+Deno.test({
+  name: `${name} sets modes where the server is shut into a directory (needs to be root)`,
+  // Only a root's sshd can, and wants a directory that is root's all the way up.
+  ignore: server === undefined || Deno.uid() !== 0,
+  async fn() {
+    const jail = Deno.makeTempDirSync({ dir: "/run" });
+    Deno.chmodSync(jail, 0o755);
+    const own = await startSshd(`ChrootDirectory ${jail}`);
+    try {
+      Deno.mkdirSync(`${jail}/tree`);
+      await using subject = await openSubject({ target: targetOf(own), path: "/tree" });
+      const directory: Action = { type: "directory", path: parsePath("d"), mtime: TIME, mode: 0o750 };
+      const link: Action = { type: "symlink", path: parsePath("d/l"), target: "a", mtime: TIME };
+      const actions = [directory, put("d/a", bytesOf("x")), link, {
+        ...put("d/a", bytesOf("x")),
+        mode: 0o600,
+      }];
+      const { results } = await subject.receiver.apply(batch(actions, bytesOf("x")));
+      assertEquals(results, actions.map(() => ({ done: true as const })));
+      const looks = ["d", "d/a", "d/l"].map((path) => Deno.lstatSync(`${jail}/tree/${path}`));
+      assertEquals(looks.slice(0, 2).map(({ mode }) => mode! & 0o777), [0o750, 0o600]);
+      assertEquals(looks.map(({ mtime }) => mtime!.getTime()), [TIME, TIME, TIME]);
+    } finally {
+      await own[Symbol.asyncDispose]();
+      Deno.removeSync(jail, { recursive: true });
+    }
+  },
+});
+
 sshTest("goes on with a big file after the connection broke, and sends no byte twice", async () => {
   const own = await startSshd();
   try {
