@@ -80,6 +80,7 @@ export interface ConnectOptions {
 export class Client {
   on(event: "ready" | "close" | "end", listener: () => void): this;
   on(event: "error", listener: (error: Error & { level?: string; code?: string }) => void): this;
+  off(event: "close", listener: () => void): this;
   connect(options: ConnectOptions): this;
   sftp(done: Got<Sftp>): this;
   setNoDelay(on: boolean): this;

@@ -18,7 +18,7 @@ import {
   toAttributes,
 } from "./protocol.ts";
 import { RemoteFile } from "./remote_file.ts";
-import { connectSsh, type SshTarget } from "./ssh_connection.ts";
+import { connectSsh, openSubsystem, type SshTarget } from "./ssh_connection.ts";
 
 /** Processes of the server that write for us at most: each does one thing after the other, and waits for the disk. */
 const MOST_LANES = 4;
@@ -210,11 +210,7 @@ export class SftpClient {
 
   async #openLane(): Promise<void> {
     try {
-      this.#addLane(
-        await new Promise<Sftp>((resolve, reject) =>
-          this.#client.sftp((error, sftp) => error ? reject(error) : resolve(sftp))
-        ),
-      );
+      this.#addLane(await openSubsystem(this.#client));
     } catch {
       this.#mayOpenMore = false;
     }

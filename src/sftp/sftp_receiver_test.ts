@@ -154,6 +154,20 @@ sshTest("says who is not let in, and where nobody answers", async () => {
   assertEquals([nowhere.code, nowhere.permanent], ["unreachable", false]);
 });
 
+sshTest("gives up on a server whose SFTP says nothing", async () => {
+  const silent = await startSshd("Subsystem sftp /bin/sleep 600");
+  try {
+    const error = await assertRejects(
+      () => SftpClient.connect(targetOf(silent, { patience: 200 })),
+      FilesyncError,
+      "its SFTP does not answer",
+    );
+    assertEquals([error.code, error.permanent], ["unreachable", false]);
+  } finally {
+    await silent[Symbol.asyncDispose]();
+  }
+});
+
 sshTest("goes by the other keys when the agent is gone", async () => {
   const { credentials } = targetOf(server!);
   const target = targetOf(server!, {

@@ -26,6 +26,8 @@ export interface SshTarget {
   /** Whether to trust a host of which no key is known; then {@linkcode remember} is told the line that makes it known. */
   acceptNew: boolean;
   remember(line: string): void;
+  /** How long its SFTP may take to answer once we are let in, milliseconds. @default {20_000} */
+  patience?: number;
 }
 
 /** How long connecting may take, milliseconds. */
@@ -66,15 +68,28 @@ export async function connectSsh(target: SshTarget): Promise<{ client: Client; s
         ...(types.length === 0 ? {} : { algorithms: { serverHostKey: algorithmsFor(types) } }),
       });
     });
-    const sftp = await new Promise<Sftp>((resolve, reject) =>
-      client.sftp((error, sftp) => error ? reject(error) : resolve(sftp))
-    );
+    const sftp = await openSubsystem(client, target.patience);
     client.setNoDelay(true);
     if (accepted !== undefined) target.remember(accepted);
     return { client, sftp };
   } catch (error) {
     client.on("error", () => {}).destroy();
     throw connectFailure(target, error as Error & { level?: string }, verdict);
+  }
+}
+
+/** Opens the SFTP subsystem of a connection, once more perhaps. What a server runs in its place may never say a word. */
+export async function openSubsystem(client: Client, patience: number = READY_MS): Promise<Sftp> {
+  const { promise, resolve, reject } = Promise.withResolvers<Sftp>();
+  const closed = () => reject(new Error("the connection was closed"));
+  const late = setTimeout(() => reject(new Error("it lets us in, but its SFTP does not answer")), patience);
+  client.on("close", closed);
+  client.sftp((error, sftp) => error ? reject(error) : resolve(sftp));
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(late);
+    client.off("close", closed);
   }
 }
 

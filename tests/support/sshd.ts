@@ -60,7 +60,8 @@ export async function startSshd(...lines: string[]): Promise<Sshd> {
     "UseDNS no",
     "PasswordAuthentication no",
     "MaxStartups 100",
-    "Subsystem sftp internal-sftp",
+    // Of these, sshd takes no second one.
+    ...lines.some((line) => line.startsWith("Subsystem")) ? [] : ["Subsystem sftp internal-sftp"],
     ...lines,
   ];
   Deno.writeTextFileSync(at("config"), config.join("\n") + "\n");
