@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 
 /** A key that a file knows for a host. */
@@ -31,6 +32,8 @@ export function knownKeys(text: string, host: string, port: number): KnownKey[] 
     const mark = words[0]?.startsWith("@") ? words.shift() : undefined;
     const [patterns, type, key] = words;
     if (key === undefined || patterns.startsWith("#") || mark === "@cert-authority") return [];
+    // Of the first version of the protocol: a number of bits, an exponent, a modulus.
+    if (/^\d+$/.test(type)) return [];
     return isMeant(patterns, name) ? [{ type, key, revoked: mark === "@revoked" }] : [];
   });
 }
@@ -54,17 +57,25 @@ export function keyType(key: Uint8Array): string {
   return new TextDecoder().decode(key.subarray(4, 4 + length));
 }
 
+/** By what keys of each type are asked for. Of others, such as those of security keys, no signature can be checked here. */
+const ALGORITHMS: Record<string, readonly string[]> = {
+  "ssh-ed25519": ["ssh-ed25519"],
+  "ecdsa-sha2-nistp256": ["ecdsa-sha2-nistp256"],
+  "ecdsa-sha2-nistp384": ["ecdsa-sha2-nistp384"],
+  "ecdsa-sha2-nistp521": ["ecdsa-sha2-nistp521"],
+  "ssh-rsa": ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"],
+  "ssh-dss": ["ssh-dss"],
+};
+
 /** The names under which a server can be asked for keys of these types, to be shown one that is known. */
 export function algorithmsFor(types: Iterable<string>): string[] {
-  return [...new Set(types)].flatMap((type) =>
-    type === "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [type]
-  );
+  return [...new Set(types)].flatMap((type) => Object.hasOwn(ALGORITHMS, type) ? ALGORITHMS[type] : []);
 }
 
 function isMeant(patterns: string, name: string): boolean {
   const [, salt, hash] = /^\|1\|([^|]+)\|(.+)$/.exec(patterns) ?? [];
   if (hash !== undefined) {
-    return createHmac("sha1", Uint8Array.fromBase64(salt)).update(name).digest("base64") === hash;
+    return createHmac("sha1", Buffer.from(salt, "base64")).update(name).digest("base64") === hash;
   }
   const all = patterns.toLowerCase().split(",");
   const fits = (pattern: string) => wildcard(pattern).test(name);

@@ -38,6 +38,13 @@ Deno.test("knownKeys() finds a host whose name is hashed", () => {
   assertEquals(typesOf(line, "192.168.1.62"), []);
 });
 
+Deno.test("knownKeys() passes over lines that are damaged, and keys of the first protocol", () => {
+  const text = `|1|!!!|abc ssh-rsa ${base64(rsa)}\n|1|abc\n@revoked\nh 1024 35 123456\nh ssh-ed25519 ${
+    base64(ed)
+  }\n`;
+  assertEquals(typesOf(text, "h"), ["ssh-ed25519"]);
+});
+
 Deno.test("judgeKey() trusts only the key that is known, and no revoked one", () => {
   const known = knownKeys(knownHostsLine("h", 22, ed), "h", 22);
   assertEquals(judgeKey(known, ed), "known");
@@ -65,4 +72,12 @@ Deno.test("algorithmsFor() asks for signatures that servers still make with RSA 
     "ssh-rsa",
     "ssh-ed25519",
   ]);
+});
+
+Deno.test("algorithmsFor() asks for nothing that we could not check", () => {
+  const sk = "sk-ssh-ed25519@openssh.com";
+  assertEquals(algorithmsFor([sk, "ssh-ed25519"]), ["ssh-ed25519"]);
+  // Whatever else the host shows is not the key that is known.
+  assertEquals(algorithmsFor([sk]), []);
+  assertEquals(judgeKey(knownKeys(`h ${sk} ${base64(keyOf(sk, 1))}`, "h", 22), ed), "changed");
 });

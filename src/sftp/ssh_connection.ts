@@ -56,7 +56,7 @@ export async function connectSsh(target: SshTarget): Promise<{ client: Client; s
       client.on("close", () => reject(new Error("the connection was closed")));
       // Without an agent the other ways are tried.
       client.on("error", (error) => error.level === "agent" || reject(error));
-      const types = known.filter(({ revoked }) => !revoked).map(({ type }) => type);
+      const serverHostKey = algorithmsFor(known.filter(({ revoked }) => !revoked).map(({ type }) => type));
       client.connect({
         ...{ host, port, username: user, authHandler: methods },
         ...{ readyTimeout: READY_MS, ...ALIVE },
@@ -65,7 +65,7 @@ export async function connectSsh(target: SshTarget): Promise<{ client: Client; s
           if (verdict === "unknown" && target.acceptNew) accepted = knownHostsLine(host, port, key);
           return verdict === "known" || (verdict === "unknown" && target.acceptNew);
         },
-        ...(types.length === 0 ? {} : { algorithms: { serverHostKey: algorithmsFor(types) } }),
+        ...(serverHostKey.length === 0 ? {} : { algorithms: { serverHostKey } }),
       });
     });
     const sftp = await openSubsystem(client, target.patience);
