@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { assertEquals, assertLess, assertNotEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertLess, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
 import { randomBytes } from "../../tests/support/bytes.ts";
 import { hasSshd, NEEDS_SSHD, type Sshd, startSshd } from "../../tests/support/sshd.ts";
@@ -152,6 +152,66 @@ sshTest("says who is not let in, and where nobody answers", async () => {
     FilesyncError,
   );
   assertEquals([nowhere.code, nowhere.permanent], ["unreachable", false]);
+});
+
+sshTest("does not come again and again to a server that was shown too many keys", async () => {
+  const strict = await startSshd("MaxAuthTries 1");
+  try {
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const text = privateKey.export({ type: "pkcs1", format: "pem" }) as string;
+    const { credentials } = targetOf(strict);
+    const target = targetOf(strict, {
+      credentials: () => [{ kind: "key", name: "stranger", text }, ...credentials()],
+    });
+    const error = await assertRejects(
+      () => SftpClient.connect(target),
+      FilesyncError,
+      "before the right one",
+    );
+    assertEquals([error.code, error.permanent], ["unauthorized", true]);
+    assertStringIncludes(error.hint!, "--ssh-key");
+  } finally {
+    await strict[Symbol.asyncDispose]();
+  }
+});
+
+sshTest("logs in with a key that only the agent has", async () => {
+  using temp = new TempDirectory();
+  const socket = `${temp.path}/agent`;
+  const agent = new Deno.Command("ssh-agent", { args: ["-D", "-a", socket], stdout: "null" }).spawn();
+  try {
+    const target = targetOf(server!, { credentials: () => [{ kind: "agent", socket }] });
+    for (let tries = 0; !existsSync(socket); tries++) {
+      assertLess(tries, 3_000);
+      await systemClock.sleep(10);
+    }
+    await assertRejects(() => SftpClient.connect(target), FilesyncError, "accepts none of our keys");
+    const env = { SSH_AUTH_SOCK: socket };
+    const added = await new Deno.Command("ssh-add", { args: ["-q", server!.key], env }).output();
+    assertEquals(added.success, true);
+    (await SftpClient.connect(target)).close();
+  } finally {
+    agent.kill();
+    await agent.status;
+  }
+});
+
+sshTest("logs in with a key whose passphrase it is told, and with no other", async () => {
+  using temp = new TempDirectory();
+  const key = `${temp.path}/key`;
+  Deno.copyFileSync(server!.key, key);
+  Deno.chmodSync(key, 0o600);
+  const args = ["-q", "-p", "-P", "", "-N", "secret", "-f", key];
+  assertEquals((await new Deno.Command("ssh-keygen", { args }).output()).success, true);
+  const text = Deno.readTextFileSync(key);
+  const target = (passphrase?: string) =>
+    targetOf(server!, { credentials: () => [{ kind: "key", name: "key", text, passphrase }] });
+  (await SftpClient.connect(target("secret"))).close();
+  for (const passphrase of [undefined, "wrong"]) {
+    const error = await assertRejects(() => SftpClient.connect(target(passphrase)), FilesyncError);
+    assertEquals([error.code, error.permanent], ["unauthorized", true]);
+    assertStringIncludes(error.hint!, "FILESYNC_SSH_PASSPHRASE");
+  }
 });
 
 sshTest("gives up on a server whose SFTP says nothing", async () => {

@@ -122,6 +122,10 @@ function connectFailure(
       cause: error,
     });
   }
+  if (/too many authentication failures/i.test(error.message)) {
+    const reason = "it had seen as many keys as it looks at before the right one";
+    return refused(target, reason, error, "Name the right key with --ssh-key");
+  }
   if (error.level === "client-authentication") return refused(target, "it accepts none of our keys", error);
   return new FilesyncError({
     code: "unreachable",
@@ -147,13 +151,18 @@ function methodsOf(username: string, credential: Credential, utils: Utils): Auth
   }
 }
 
-function refused({ host, user }: SshTarget, reason: string, cause?: unknown): FilesyncError {
+function refused(
+  { host, user }: SshTarget,
+  reason: string,
+  cause?: unknown,
+  hint =
+    "Start ssh-agent, or name a key with --ssh-key; a passphrase goes into FILESYNC_SSH_PASSPHRASE, a password into FILESYNC_SSH_PASSWORD",
+): FilesyncError {
   return new FilesyncError({
     code: "unauthorized",
     operation: `log in to ${host} as ${user}`,
     reason,
-    hint:
-      "Start ssh-agent, or name a key with --ssh-key; a passphrase goes into FILESYNC_SSH_PASSPHRASE, a password into FILESYNC_SSH_PASSWORD",
+    hint,
     permanent: true,
     cause,
   });
