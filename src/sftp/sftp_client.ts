@@ -68,7 +68,6 @@ export class SftpClient {
   /** Ends the connection. */
   close(): void {
     this.#isOpen = false;
-    this.#client.on("error", () => {});
     this.#client.end();
   }
 
@@ -217,7 +216,8 @@ export class SftpClient {
   }
 
   #addLane(sftp: Sftp): void {
-    const closed = () => void (this.#isOpen = false);
+    // Who asks next connects anew; without an end to it, this connection would stay for as long as both machines.
+    const closed = () => this.close();
     sftp.on("close", closed);
     sftp.on("error", closed);
     this.#lanes.set(sftp, 0);

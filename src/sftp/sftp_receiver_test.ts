@@ -411,6 +411,39 @@ sshTest("goes on with a big file after the connection broke, and sends no byte t
   }
 });
 
+/** The processes that `parent` has started. */
+async function childrenOf(parent: string): Promise<string[]> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-o", "pid=", "--ppid", parent.trim()] }).output();
+  return new TextDecoder().decode(stdout).split("\n").map((pid) => pid.trim()).filter((pid) => pid !== "");
+}
+
+sshTest("leaves no connection behind of which the server ended its part of SFTP", async () => {
+  const own = await startSshd("Subsystem sftp /usr/lib/openssh/sftp-server");
+  try {
+    await using subject = await openSubject({ target: targetOf(own) });
+    const { receiver } = subject;
+    const listening = Deno.readTextFileSync(`${own.directory}/pid`);
+    const kill = async (parent: string) => {
+      for (const child of await childrenOf(parent)) await kill(child);
+      const name = Deno.readTextFileSync(`/proc/${parent.trim()}/comm`);
+      if (name.startsWith("sftp-server")) Deno.kill(Number(parent), "SIGKILL");
+    };
+    await kill(listening);
+    await assertRejects(async () => {
+      for (;;) await receiver.apply(batch([put(crypto.randomUUID(), bytesOf("x"))], bytesOf("x")));
+    }, FilesyncError);
+    await receiver.open();
+    for (let tries = 0; (await childrenOf(listening)).length > 1; tries++) {
+      assertLess(tries, 300, "the first connection stays");
+      await systemClock.sleep(50);
+    }
+    const { results } = await receiver.apply(batch([put("a", bytesOf("x"))], bytesOf("x")));
+    assertEquals(results, [{ done: true }]);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
+
 sshTest("fills chunks that are alike from one, and takes runs in any order", async () => {
   await using subject = await openSubject();
   const { receiver, directory } = subject;
