@@ -63,7 +63,18 @@ export interface Sftp {
 export type AuthMethod =
   | { type: "agent"; username: string; agent: string }
   | { type: "publickey"; username: string; key: string; passphrase?: string }
-  | { type: "password"; username: string; password: string };
+  | { type: "password"; username: string; password: string }
+  | {
+    type: "keyboard-interactive";
+    username: string;
+    prompt(
+      name: string,
+      instructions: string,
+      language: string,
+      questions: { prompt: string; echo?: boolean }[],
+      finish: (answers: string[]) => void,
+    ): void;
+  };
 
 export interface ConnectOptions {
   host: string;

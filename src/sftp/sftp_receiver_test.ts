@@ -2,7 +2,14 @@ import { generateKeyPairSync } from "node:crypto";
 import { assertEquals, assertLess, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
 import { randomBytes } from "../../tests/support/bytes.ts";
-import { hasSshd, NEEDS_SSHD, type Sshd, startSshd } from "../../tests/support/sshd.ts";
+import {
+  canHavePasswords,
+  hasSshd,
+  NEEDS_SSHD,
+  type Sshd,
+  startPasswordSshd,
+  startSshd,
+} from "../../tests/support/sshd.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { describeBytes } from "../chunking/describe.ts";
@@ -213,6 +220,30 @@ sshTest("logs in with a key whose passphrase it is told, and with no other", asy
     assertStringIncludes(error.hint!, "FILESYNC_SSH_PASSPHRASE");
   }
 });
+
+for (const way of ["password", "keyboard-interactive"] as const) {
+  const isAble = canHavePasswords();
+  Deno.test({
+    name: `${name} logs in by ${way} with the right password only${isAble ? "" : " (needs to be root)"}`,
+    ignore: !isAble,
+    async fn() {
+      const own = await startPasswordSshd("right word", way);
+      try {
+        const target = (password: string) =>
+          targetOf(own, { credentials: () => [{ kind: "password", password }] });
+        (await SftpClient.connect(target("right word"))).close();
+        const error = await assertRejects(
+          () => SftpClient.connect(target("wrong word")),
+          FilesyncError,
+          "it does not accept the password",
+        );
+        assertEquals([error.code, error.permanent], ["unauthorized", true]);
+      } finally {
+        await own[Symbol.asyncDispose]();
+      }
+    },
+  });
+}
 
 sshTest("gives up on a server whose SFTP says nothing", async () => {
   const silent = await startSshd("Subsystem sftp /bin/sleep 600");

@@ -45,7 +45,8 @@ export async function connectSsh(target: SshTarget): Promise<{ client: Client; s
   const { default: ssh2 } = await import("ssh2");
   const { host, port, user } = target;
   const known = knownKeys(target.knownHosts(), host, port);
-  const methods = target.credentials().flatMap((credential) => methodsOf(user, credential, ssh2.utils));
+  const credentials = target.credentials();
+  const methods = credentials.flatMap((credential) => methodsOf(user, credential, ssh2.utils));
   if (methods.length === 0) throw refused(target, "there is no key to show it");
   const client: Client = new ssh2.Client();
   let verdict: HostVerdict = "unknown";
@@ -74,7 +75,7 @@ export async function connectSsh(target: SshTarget): Promise<{ client: Client; s
     return { client, sftp };
   } catch (error) {
     client.on("error", () => {}).destroy();
-    throw connectFailure(target, error as Error & { level?: string }, verdict);
+    throw connectFailure(target, error as Error & { level?: string }, verdict, credentials);
   }
 }
 
@@ -97,6 +98,7 @@ function connectFailure(
   target: SshTarget,
   error: Error & { level?: string },
   verdict: HostVerdict,
+  credentials: readonly Credential[],
 ): FilesyncError {
   const { host, port } = target;
   const operation = `connect to ${host}:${port}`;
@@ -126,7 +128,13 @@ function connectFailure(
     const reason = "it had seen as many keys as it looks at before the right one";
     return refused(target, reason, error, "Name the right key with --ssh-key");
   }
-  if (error.level === "client-authentication") return refused(target, "it accepts none of our keys", error);
+  if (error.level === "client-authentication") {
+    const isPassword = credentials.map(({ kind }) => kind === "password");
+    const reason = isPassword.every(Boolean)
+      ? "it does not accept the password"
+      : `it accepts none of our keys${isPassword.includes(true) ? ", nor the password" : ""}`;
+    return refused(target, reason, error);
+  }
   return new FilesyncError({
     code: "unreachable",
     operation,
@@ -141,14 +149,30 @@ function methodsOf(username: string, credential: Credential, utils: Utils): Auth
   switch (credential.kind) {
     case "agent":
       return [{ type: "agent", username, agent: credential.socket }];
-    case "password":
-      return [{ type: "password", username, password: credential.password }];
+    case "password": {
+      const { password } = credential;
+      return [{ type: "password", username, password }, askedFor(username, password)];
+    }
     case "key": {
       const { text: key, passphrase } = credential;
       if (utils.parseKey(key, passphrase) instanceof Error) return [];
       return [{ type: "publickey", username, key, passphrase }];
     }
   }
+}
+
+/** Many servers ask for a password as one of any questions (RFC 4256). It is the answer to one that hides it, and once. */
+function askedFor(username: string, password: string): AuthMethod {
+  let isGiven = false;
+  return {
+    type: "keyboard-interactive",
+    username,
+    prompt(_name, _instructions, _language, questions, finish) {
+      const isAsked = !isGiven && questions.length === 1 && questions[0].echo !== true;
+      isGiven ||= isAsked;
+      finish(isAsked ? [password] : questions.map(() => ""));
+    },
+  };
 }
 
 function refused(

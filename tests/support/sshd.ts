@@ -37,19 +37,67 @@ export interface Sshd extends AsyncDisposable {
   start(): Promise<void>;
 }
 
+/** Whether {@linkcode startPasswordSshd} can: it takes a root, who may give a process file systems of its own. */
+export function canHavePasswords(): boolean {
+  if (!hasSshd() || Deno.uid() !== 0) return false;
+  return new Deno.Command("unshare", { args: ["--mount", "true"], stderr: "null" }).outputSync().success;
+}
+
 /**
  * Starts a server.
  *
  * @param lines More lines of `sshd_config`.
  */
-export async function startSshd(...lines: string[]): Promise<Sshd> {
+export function startSshd(...lines: string[]): Promise<Sshd> {
+  return start(lines);
+}
+
+/**
+ * Starts a server where `password` lets in, too. Only this server sees the list of passwords that holds it.
+ *
+ * @param way How it is asked for: as such, or as one of any questions (PAM's).
+ */
+export async function startPasswordSshd(
+  password: string,
+  way: "password" | "keyboard-interactive",
+): Promise<Sshd> {
+  const temp = new TempDirectory();
+  const hash = (await ran("openssl", "passwd", "-6", password)).trim();
+  const { username } = userInfo();
+  const shadow = Deno.readTextFileSync("/etc/shadow").split("\n").map((line) =>
+    line.startsWith(`${username}:`) ? `${username}:${hash}:19000:0:99999:7:::` : line
+  );
+  Deno.writeTextFileSync(`${temp.path}/shadow`, shadow.join("\n"), { mode: 0o600 });
+  const pam = ["auth", "account", "session"].map((kind) => `${kind} required pam_unix.so\n`);
+  Deno.writeTextFileSync(`${temp.path}/pam`, pam.join(""));
+  const isAsked = way === "keyboard-interactive";
+  const mounts = [["shadow", "/etc/shadow"], ...isAsked ? [["pam", "/etc/pam.d/sshd"]] : []]
+    .map(([name, over]) => `mount --bind "${temp.path}/${name}" ${over} && `).join("");
+  const answers = isAsked
+    ? ["UsePAM yes", "KbdInteractiveAuthentication yes"]
+    : ["PasswordAuthentication yes", "KbdInteractiveAuthentication no"];
+  const shut = ["unshare", "--mount", "sh", "-c", `${mounts}exec "$0" "$@"`];
+  const sshd = await start(["PermitRootLogin yes", ...answers], shut);
+  return {
+    ...sshd,
+    async [Symbol.asyncDispose]() {
+      await sshd[Symbol.asyncDispose]();
+      temp[Symbol.dispose]();
+    },
+  };
+}
+
+/** @param within A command that runs the server. */
+async function start(lines: readonly string[], within: readonly string[] = []): Promise<Sshd> {
   const temp = new TempDirectory();
   const at = (name: string) => `${temp.path}/${name}`;
   for (const name of ["host", "user"]) {
     await ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", at(name));
   }
   const port = freePort();
+  // Of the same setting the first counts.
   const config = [
+    ...lines,
     `Port ${port}`,
     "ListenAddress 127.0.0.1",
     `HostKey ${at("host")}`,
@@ -62,15 +110,15 @@ export async function startSshd(...lines: string[]): Promise<Sshd> {
     "MaxStartups 100",
     // Of these, sshd takes no second one.
     ...lines.some((line) => line.startsWith("Subsystem")) ? [] : ["Subsystem sftp internal-sftp"],
-    ...lines,
   ];
   Deno.writeTextFileSync(at("config"), config.join("\n") + "\n");
   // The server of a root wants it.
   if (Deno.uid() === 0) Deno.mkdirSync("/run/sshd", { recursive: true });
   let child: Deno.ChildProcess | undefined;
+  const [command, ...args] = [...within, SSHD, "-D", "-e", "-f", at("config")];
   const start = async () => {
-    child = new Deno.Command(SSHD, {
-      args: ["-D", "-e", "-f", at("config")],
+    child = new Deno.Command(command, {
+      args,
       stdin: "null",
       stdout: "null",
       stderr: "null",
