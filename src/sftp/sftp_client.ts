@@ -181,7 +181,17 @@ export class SftpClient {
     if (this.abilities.posixRename) {
       return await this.#ask(operation, (done) => this.#sftp.ext_openssh_rename(from, to, done));
     }
-    const there = await this.lstat(to);
+    const [moved, there] = await Promise.all([this.lstat(from), this.lstat(to)]);
+    // As rename(2) does; and nothing is removed for what is not there.
+    if (
+      there !== undefined &&
+      (moved === undefined || (moved.kind === "directory") !== (there.kind === "directory"))
+    ) {
+      const [code, reason] = moved === undefined
+        ? ["not-found", "it does not exist"] as const
+        : ["conflict", `a ${there.kind} stands there`] as const;
+      throw new FilesyncError({ code, operation, reason });
+    }
     if (there !== undefined) {
       await (there.kind === "directory" ? this.removeDirectory(to) : this.removeFile(to));
     }

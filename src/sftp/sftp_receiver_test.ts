@@ -442,6 +442,24 @@ sshTest("goes on with a big file after the connection broke, and sends no byte t
   }
 });
 
+sshTest(
+  "puts no file in the place of a directory, nor loses what it cannot replace, without posix-rename",
+  async () => {
+    await using subject = await openSubject();
+    const { receiver, directory } = subject;
+    const { client } = await (receiver as SftpReceiver).connect();
+    client.abilities.posixRename = false;
+    const there: Action = { type: "directory", path: parsePath("d"), mtime: TIME, mode: 0o755 };
+    await receiver.apply(batch([there, put("a", bytesOf("old"))], bytesOf("old")));
+    const { results: [refused] } = await receiver.apply(batch([put("d", bytesOf("x"))], bytesOf("x")));
+    assertEquals(refused.done === false && refused.problem.code, "conflict");
+    assertEquals(Deno.statSync(`${directory}/d`).isDirectory, true);
+    await assertRejects(() => client.rename(`${directory}/none`, `${directory}/a`), FilesyncError);
+    assertEquals(Deno.readTextFileSync(`${directory}/a`), "old");
+    assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name).sort(), [".filesync", "a", "d"]);
+  },
+);
+
 /** The processes that `parent` has started. */
 async function childrenOf(parent: string): Promise<string[]> {
   const { stdout } = await new Deno.Command("ps", { args: ["-o", "pid=", "--ppid", parent.trim()] }).output();
