@@ -4,6 +4,7 @@ import { osCode, toFilesyncError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Credential, SshTarget } from "../sftp/ssh_connection.ts";
 import type { SftpReceiver } from "../sftp/sftp_receiver.ts";
+import { hostConfig, identityPath } from "../sftp/ssh_config.ts";
 import type { Context, Flag, Invocation } from "./command.ts";
 import { absolute } from "./places.ts";
 import { usageError } from "./usage_error.ts";
@@ -12,8 +13,9 @@ import { usageError } from "./usage_error.ts";
 export interface SftpPlace {
   kind: "sftp";
   host: string;
-  port: number;
-  /** Who logs in; the user of this machine when it is not said. */
+  /** When it is said. */
+  port?: number;
+  /** Who logs in, when it is said. */
   user?: string;
   /** Absolute, or in the home directory there when it begins with `~/`. */
   path: string;
@@ -23,6 +25,8 @@ export interface SftpPlace {
 const PASSWORD_VARIABLE = "FILESYNC_SSH_PASSWORD";
 /** Holds the passphrase of keys. */
 const PASSPHRASE_VARIABLE = "FILESYNC_SSH_PASSPHRASE";
+
+const DEFAULT_PORT = 22;
 
 /** The keys that are tried when none is named, and there is no agent, or it has none that fits. */
 const KEY_NAMES = ["id_ed25519", "id_ecdsa", "id_rsa"];
@@ -34,7 +38,7 @@ export const SSH_FLAGS: readonly Flag[] = [
     value: "FILE",
     env: "FILESYNC_SSH_KEY",
     description:
-      `Log in to sftp:// with this key, not with those of ssh-agent and ~/.ssh; ${PASSPHRASE_VARIABLE} holds a passphrase, ${PASSWORD_VARIABLE} a password`,
+      `Log in to sftp:// with this key, not with those of ~/.ssh/config, ssh-agent and ~/.ssh; ${PASSPHRASE_VARIABLE} holds a passphrase, ${PASSWORD_VARIABLE} a password`,
   },
   {
     name: "ssh-known-hosts",
@@ -71,7 +75,7 @@ export function parseSftp(text: string): SftpPlace {
   return {
     kind: "sftp",
     host: url.hostname.toLowerCase().replace(/^\[|\]$/g, ""),
-    port: Number(url.port || 22),
+    ...(url.port === "" ? {} : { port: Number(url.port) }),
     ...(url.username === "" ? {} : { user: decodeURIComponent(url.username) }),
     path,
   };
@@ -83,23 +87,33 @@ export function sftpName({ user, host, port, path }: SftpPlace): string {
   const who = user === undefined ? "" : `${encodeURIComponent(user)}@`;
   const names = path.split("/").map((segment) => segment === "~" ? segment : encodeURIComponent(segment));
   const slash = path.startsWith("/") ? "" : "/";
-  return `sftp://${who}${name}${port === 22 ? "" : `:${port}`}${slash}${names.join("/")}`;
+  return `sftp://${who}${name}${port === undefined || port === DEFAULT_PORT ? "" : `:${port}`}${slash}${
+    names.join("/")
+  }`;
 }
 
-/** How to log in at a place, by {@linkcode SSH_FLAGS}, the environment and the user's `~/.ssh`. */
+/**
+ * How to log in at a place: by its URL and {@linkcode SSH_FLAGS}, then the user's `~/.ssh/config`, then the environment
+ * and `~/.ssh`.
+ */
 export function sshTarget(place: SftpPlace, invocation: Invocation, context: Context): SshTarget {
   const { environment } = context;
   const home = environment("HOME");
   const own = home === undefined ? undefined : join(home, ".ssh");
+  const config = own === undefined ? {} : hostConfig(readOr(join(own, "config"), ""), place.host);
+  const localUser = environment("USER") ?? environment("LOGNAME") ?? "root";
+  const host = config.hostName ?? place.host;
+  const port = place.port ?? config.port ?? DEFAULT_PORT;
+  const user = place.user ?? config.user ?? localUser;
+  const tokens = { h: host, n: place.host, p: String(port), r: user, u: localUser };
+  const keys = config.identityFiles?.map((file) => identityPath(file, home!, tokens));
   const given = invocation.flag("ssh-known-hosts");
   const files = given !== undefined
     ? [absolute(given)]
     : [...own === undefined ? [] : [join(own, "known_hosts")], "/etc/ssh/ssh_known_hosts"];
   return {
-    host: place.host,
-    port: place.port,
-    user: place.user ?? environment("USER") ?? environment("LOGNAME") ?? "root",
-    credentials: () => credentials(invocation, context, own),
+    ...{ host, port, user },
+    credentials: () => credentials(invocation, context, { own, keys }),
     knownHosts: () => files.map((file) => readOr(file, "")).join("\n"),
     acceptNew: invocation.has("ssh-accept-new"),
     remember: (line) => append(files[0], line),
@@ -118,7 +132,7 @@ export async function openSftp(
 function credentials(
   invocation: Invocation,
   { environment }: Context,
-  own: string | undefined,
+  { own, keys }: { own: string | undefined; /** Those that the file of settings names. */ keys?: string[] },
 ): Credential[] {
   const passphrase = environment(PASSPHRASE_VARIABLE) || undefined;
   const given = invocation.flag("ssh-key");
@@ -127,11 +141,17 @@ function credentials(
   const all: Credential[] = [];
   if (given !== undefined) all.push(key(given, readKey(absolute(given))));
   else {
+    const keysIn = (files: readonly string[]) =>
+      files.flatMap((file) => {
+        const text = readOr(absolute(file), "");
+        return text === "" ? [] : [key(file, text)];
+      });
+    // Servers look at a few keys only: the one that is meant comes first.
+    all.push(...keysIn(keys ?? []));
     const socket = environment("SSH_AUTH_SOCK");
     if (socket) all.push({ kind: "agent", socket });
-    for (const name of own === undefined ? [] : KEY_NAMES) {
-      const text = readOr(join(own!, name), "");
-      if (text !== "") all.push(key(name, text));
+    if (keys === undefined && own !== undefined) {
+      all.push(...keysIn(KEY_NAMES.map((name) => join(own, name))));
     }
   }
   if (password) all.push({ kind: "password", password });

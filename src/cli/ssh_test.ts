@@ -7,9 +7,14 @@ import type { Invocation } from "./command.ts";
 import { parseSftp, sftpName, sshTarget } from "./ssh.ts";
 
 Deno.test("parseSftp() understands URLs, and sftpName() writes them", () => {
-  const place = { kind: "sftp" as const, host: "box.example", port: 22 };
+  const place = { kind: "sftp" as const, host: "box.example" };
   assertEquals(parseSftp("sftp://box.example/srv/a"), { ...place, path: "/srv/a" });
-  assertEquals(parseSftp("SFTP://me@Box.example:22/srv/a/"), { ...place, user: "me", path: "/srv/a" });
+  assertEquals(parseSftp("SFTP://me@Box.example:22/srv/a/"), {
+    ...place,
+    user: "me",
+    port: 22,
+    path: "/srv/a",
+  });
   assertEquals(parseSftp("sftp://me@box.example:2222/~/a%20b"), {
     ...place,
     user: "me",
@@ -72,8 +77,8 @@ Deno.test("sshTarget() takes agent, keys and password in that order, or only the
   const key = (name: string, text = name) => ({ kind: "key", name, text, passphrase: "q" });
   assertEquals(all.credentials() as unknown[], [
     { kind: "agent", socket: "/agent" },
-    key("id_ed25519"),
-    key("id_rsa"),
+    key(`${own}/id_ed25519`, "id_ed25519"),
+    key(`${own}/id_rsa`, "id_rsa"),
     { kind: "password", password: "p" },
   ]);
   assertEquals([all.user, all.acceptNew], ["u", false]);
@@ -94,6 +99,24 @@ Deno.test("sshTarget() takes agent, keys and password in that order, or only the
   assertEquals(named.knownHosts(), "line\n");
   const missing = sshTarget(place, flags({ "ssh-key": "/nowhere/key" }), home.context());
   assertThrows(() => missing.credentials(), FilesyncError, 'Cannot read the key in "/nowhere/key"');
+});
+
+Deno.test("sshTarget() takes from ~/.ssh/config what neither the URL nor a flag says", () => {
+  using home = new Home();
+  const own = `${home.environment.HOME}/.ssh`;
+  Deno.mkdirSync(own);
+  const config =
+    "Host nas\nHostName 192.0.2.7\nPort 2222\nUser backup\nIdentityFile ~/.ssh/%n\nIdentityFile /none\n";
+  Deno.writeTextFileSync(`${own}/config`, config);
+  for (const name of ["nas", "id_rsa"]) Deno.writeTextFileSync(`${own}/${name}`, name);
+  Object.assign(home.environment, { SSH_AUTH_SOCK: "/agent", USER: "u" });
+  const look = (url: string, values?: Record<string, string>) => {
+    const { host, port, user, credentials } = sshTarget(parseSftp(url), flags(values), home.context());
+    return [host, port, user, ...credentials().map((one) => one.kind === "key" ? one.text : one.kind)];
+  };
+  assertEquals(look("sftp://nas/a"), ["192.0.2.7", 2222, "backup", "nas", "agent"]);
+  assertEquals(look("sftp://me@nas:22/a", { "ssh-key": `${own}/id_rsa` }), ["192.0.2.7", 22, "me", "id_rsa"]);
+  assertEquals(look("sftp://other/a"), ["other", 22, "u", "agent", "id_rsa"]);
 });
 
 /** A home whose `~/.ssh` knows a server that is there for it alone. */
@@ -139,6 +162,22 @@ sshTest(
       assertStringIncludes(out, `→ ${url(copy)}\n`);
       const refused = await home.run("history", url(copy));
       assertEquals(refused.code, EXIT.usage);
+    }),
+);
+
+sshTest(
+  "watch --to sftp:// goes by the name that ~/.ssh/config has for a server",
+  () =>
+    withServer(async (home, sshd) => {
+      const [source, copy] = ["source", "copy"].map((name) => home.directory(name));
+      const own = `${home.environment.HOME}/.ssh`;
+      Deno.renameSync(`${own}/id_ed25519`, `${own}/box`);
+      const lines = ["Host box", "HostName 127.0.0.1", `Port ${sshd.port}`, `User ${sshd.user}`];
+      Deno.writeTextFileSync(`${own}/config`, [...lines, "IdentityFile ~/.ssh/box", ""].join("\n"));
+      makeTree(source, { "a.txt": "12" });
+      const { code, err } = await home.run("watch", source, "-1", "--to", `sftp://box${copy}`);
+      assertEquals([code, err], [EXIT.done, ""]);
+      assertEquals(await treeText(copy), await treeText(source));
     }),
 );
 

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
+import { fitsHost } from "./host_patterns.ts";
 
 /** A key that a file knows for a host. */
 export interface KnownKey {
@@ -77,14 +78,7 @@ function isMeant(patterns: string, name: string): boolean {
   if (hash !== undefined) {
     return createHmac("sha1", Buffer.from(salt, "base64")).update(name).digest("base64") === hash;
   }
-  const all = patterns.toLowerCase().split(",");
-  const fits = (pattern: string) => wildcard(pattern).test(name);
-  return !all.some((pattern) => pattern.startsWith("!") && fits(pattern.slice(1))) && all.some(fits);
-}
-
-function wildcard(pattern: string): RegExp {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
-  return new RegExp(`^${source}$`);
+  return fitsHost(patterns.split(","), name);
 }
 
 function toBase64(bytes: Uint8Array): string {
