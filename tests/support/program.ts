@@ -379,9 +379,9 @@ export function denoDirectory(): string {
     case "darwin":
       return join(homedir(), "Library/Caches/deno");
     case "windows":
-      return join(Deno.env.get("LOCALAPPDATA") ?? homedir(), "deno");
+      return join(Deno.env.get("LOCALAPPDATA") || homedir(), "deno");
     default:
-      return join(Deno.env.get("XDG_CACHE_HOME") ?? join(homedir(), ".cache"), "deno");
+      return join(Deno.env.get("XDG_CACHE_HOME") || join(homedir(), ".cache"), "deno");
   }
 }
 

@@ -1,6 +1,15 @@
 import { assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
-import { Program, type ProgramOptions, pushOnce, run, startServer, startWatch } from "./program.ts";
+import { homedir } from "node:os";
+import {
+  denoDirectory,
+  Program,
+  type ProgramOptions,
+  pushOnce,
+  run,
+  startServer,
+  startWatch,
+} from "./program.ts";
 import { withTemp } from "./temp.ts";
 
 /** Options that start `code` in place of the program. */
@@ -47,6 +56,23 @@ Deno.test("run() gives the program a home of its own and none of the test's sett
   } finally {
     Deno.env.delete("FILESYNC_LIMIT");
   }
+});
+
+Deno.test({
+  name: "denoDirectory() takes an empty XDG_CACHE_HOME for none, as Deno does",
+  ignore: Deno.build.os !== "linux",
+  fn() {
+    const given = Deno.env.get("XDG_CACHE_HOME");
+    try {
+      Deno.env.set("XDG_CACHE_HOME", "/elsewhere");
+      assertEquals(denoDirectory(), "/elsewhere/deno");
+      Deno.env.set("XDG_CACHE_HOME", "");
+      assertEquals(denoDirectory(), `${homedir()}/.cache/deno`);
+    } finally {
+      if (given === undefined) Deno.env.delete("XDG_CACHE_HOME");
+      else Deno.env.set("XDG_CACHE_HOME", given);
+    }
+  },
 });
 
 Deno.test("Program.line() finds lines printed before and after the call, and after a mark", async () => {
