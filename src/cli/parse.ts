@@ -66,7 +66,8 @@ export function parseCommandLine(args: readonly string[], commands: readonly Com
 }
 
 /**
- * Refuses too few or too many arguments.
+ * Refuses too few or too many arguments, and empty ones: a variable of a script that is not set would
+ * otherwise mean the working directory.
  *
  * @throws {FilesyncError} `usage`.
  */
@@ -77,6 +78,14 @@ export function checkArguments(command: Command, given: readonly string[]): void
       `run filesync ${command.name}`,
       `<${missing.name}> is missing`,
       `Give ${lowerFirst(missing.description)}; see filesync ${command.name} --help`,
+    );
+  }
+  const empty = command.arguments.find((_, i) => given[i] === "");
+  if (empty !== undefined) {
+    throw usageError(
+      `run filesync ${command.name}`,
+      `<${empty.name}> is empty`,
+      `Give ${lowerFirst(empty.description)}; a variable in its place may not be set`,
     );
   }
   if (command.nested === undefined && given.length > command.arguments.length) {

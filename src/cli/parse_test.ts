@@ -118,6 +118,14 @@ Deno.test("parseCommandLine() refuses a value for a switch", () => {
   );
 });
 
+Deno.test("checkArguments() takes an empty argument for none: it is no name of the working directory", () => {
+  for (const words of [[""], ["", "b"]]) {
+    const error = assertThrows(() => checkArguments(watch, words), FilesyncError, "<dir> is empty");
+    assertEquals(error.hint, "Give the directory to watch; a variable in its place may not be set");
+  }
+  assertThrows(() => checkArguments(status, [""]), FilesyncError, "<dir> is empty");
+});
+
 Deno.test("checkArguments() counts", () => {
   checkArguments(watch, ["a"]);
   checkArguments(status, []);
