@@ -149,7 +149,7 @@ export function invocationOf(
     : command.fromTables && command.arguments.some(({ name }) => name in section)
     ? [tableInvocation(section, name, asked)]
     : [];
-  const missing = flags.find(({ name, required }) => required && !settings.has(name));
+  const missing = flags.find(({ name, required }) => required && !isGiven(settings.get(name)));
   const isWhole = tables.length === 0 && !(command.fromTables && line.arguments.length === 0);
   if (missing !== undefined && isWhole) throw missingFlag(command, missing);
   return createInvocation(command, line.arguments, settings, { tables, file });
@@ -185,8 +185,11 @@ function tableInvocation(
   }
   const words = command.arguments.map(({ name: key, description }) => {
     const value = table[key];
-    if (typeof value === "string") return atHome(value, environment);
-    throw refuse(key, value === undefined ? "it is missing" : "it is not a text", `Name it: ${description}`);
+    if (typeof value === "string" && value !== "") return atHome(value, environment);
+    const reason = value === undefined ? "it is missing" : value === "" ? "it is empty" : "it is not a text";
+    // What follows in the description is about the command line.
+    const [what] = description.split(";");
+    throw refuse(key, reason, `Name ${what[0].toLowerCase()}${what.slice(1)}: ${key} = "~/${key}"`);
   });
   const settings = new Map<string, Setting>();
   for (const flag of flags) {
@@ -195,11 +198,16 @@ function tableInvocation(
       ? settingOf(flag, given, environment, flag.ownOnly ? {} : shared, name)
       : { values: fromFile(flag, own, name).map(place(flag, environment)), from: "file" as const };
     if (setting !== undefined) settings.set(flag.name, setting);
-    else if (flag.required) {
+    if (flag.required && !isGiven(setting)) {
       throw refuse(flag.name, "it is missing", `Write ${flag.name} = ${example(flag)}`);
     }
   }
   return createInvocation(command, words, settings, { tables: [], file: {} });
+}
+
+/** Whether a setting names anything: a list may be empty. */
+function isGiven(setting: Setting | undefined): boolean {
+  return setting !== undefined && setting.values.length > 0;
 }
 
 /** What names a place may begin at home, as in a shell. */
@@ -257,7 +265,7 @@ function createInvocation(
   function valuesOf(name: string): string[] {
     const flag = flagNamed(name);
     const setting = settings.get(name);
-    if (setting === undefined && flag.required) throw missingFlag(command, flag);
+    if (flag.required && !isGiven(setting)) throw missingFlag(command, flag);
     return setting?.values ?? [];
   }
   return {
@@ -290,10 +298,13 @@ function fromEnvironment(flag: Flag, text: string): string[] {
 function fromFile(flag: Flag, value: unknown, section: string | undefined): string[] {
   const values = flag.repeat && Array.isArray(value) ? value : [value];
   const wanted = flag.value === undefined ? ["boolean"] : ["string", "number"];
-  if (values.every((value) => wanted.includes(typeof value))) return values.map(String);
+  const fits = values.every((value) => wanted.includes(typeof value));
+  // As on the command line: an empty name of a place would mean the working directory.
+  if (fits && !values.includes("")) return values.map(String);
+  const unfit = flag.value === undefined ? "it is not true or false" : "it is neither a text nor a number";
   throw usageError(
     `use "${flag.name}" of ${section} in the settings file`,
-    `it is not ${flag.value === undefined ? "true or false" : "a text or a number"}`,
+    fits ? "it is empty" : unfit,
     `Write ${flag.name} = ${example(flag)}`,
   );
 }

@@ -82,17 +82,28 @@ Deno.test("invocationOf() reads texts, numbers, switches and lists of the file",
 });
 
 Deno.test("invocationOf() refuses what does not fit in the file", () => {
-  const hints = [{ limit: true }, { once: "yes" }, { limit: ["1M"] }, { ignore: [[]] }, { limti: 1 }, {
-    help: true,
-  }]
+  const hints = [
+    { limit: true },
+    { once: "yes" },
+    { limit: ["1M"] },
+    { ignore: [[]] },
+    { limti: 1 },
+    {
+      help: true,
+    },
+    { limit: "" },
+    { ignore: ["a", ""] },
+  ]
     .map((section) => assertThrows(() => invoke({}, {}, section), FilesyncError).message);
   assertEquals(hints, [
-    'Cannot use "limit" of [watch] in the settings file: it is not a text or a number',
+    'Cannot use "limit" of [watch] in the settings file: it is neither a text nor a number',
     'Cannot use "once" of [watch] in the settings file: it is not true or false',
-    'Cannot use "limit" of [watch] in the settings file: it is not a text or a number',
-    'Cannot use "ignore" of [watch] in the settings file: it is not a text or a number',
+    'Cannot use "limit" of [watch] in the settings file: it is neither a text nor a number',
+    'Cannot use "ignore" of [watch] in the settings file: it is neither a text nor a number',
     'Cannot use "limti" of [watch] in the settings file: there is no such setting',
     'Cannot use "help" of [watch] in the settings file: there is no such setting',
+    'Cannot use "limit" of [watch] in the settings file: it is empty',
+    'Cannot use "ignore" of [watch] in the settings file: it is empty',
   ]);
 });
 
@@ -104,6 +115,16 @@ Deno.test("invocationOf() needs what is required, from wherever", () => {
     "Give --to HOST or set FILESYNC_TO",
   ]);
   assertEquals(invocationOf(watch, none, () => undefined, { watch: { to: "here" } }).flag("to"), "here");
+});
+
+Deno.test("invocationOf() takes an empty list for nothing, where something is required", () => {
+  const several = { ...tabled, flags: [{ ...watch.flags[0], repeat: true }] };
+  const line = { arguments: ["a"], given: new Map() };
+  const invoked = (section: unknown, words = ["a"]) =>
+    invocationOf(several, { ...line, arguments: words }, () => undefined, { watch: section });
+  assertThrows(() => invoked({ to: [] }), FilesyncError, "--to is missing");
+  assertThrows(() => invoked([{ dir: "a", to: [] }], []), FilesyncError, '"to" of [[watch]] number 1');
+  assertEquals(invoked({ to: ["x"] }).flags("to"), ["x"]);
 });
 
 /** A command that tables can ask for. */
@@ -172,6 +193,7 @@ Deno.test("invocationOf() says what is wrong with which table", () => {
   const faults: [Record<string, unknown>, string][] = [
     [{ to: "x" }, '"dir" of [[watch]] number 2 in the settings file: it is missing'],
     [{ dir: 5, to: "x" }, '"dir" of [[watch]] number 2 in the settings file: it is not a text'],
+    [{ dir: "", to: "x" }, '"dir" of [[watch]] number 2 in the settings file: it is empty'],
     [{ dir: "a" }, '"to" of [[watch]] number 2 in the settings file: it is missing'],
     [{ ...good, limti: 1 }, '"limti" of [[watch]] number 2 in the settings file: there is no such setting'],
     [{ ...good, once: 3 }, '"once" of [[watch]] number 2 in the settings file: it is not true or false'],
