@@ -80,10 +80,10 @@ function sinkOf(stream: { writeSync(data: Uint8Array): number }): TextSink {
   const encoder = new TextEncoder();
   let waiting = "";
   const flush = () => {
-    let left = encoder.encode(waiting);
+    const data = encoder.encode(waiting);
     waiting = "";
     try {
-      while (left.length > 0) left = left.subarray(stream.writeSync(left));
+      writeAll(stream, data);
     } catch {
       // A reader that has gone must not stop a backup.
     }
@@ -94,4 +94,19 @@ function sinkOf(stream: { writeSync(data: Uint8Array): number }): TextSink {
       waiting += text;
     },
   };
+}
+
+/** Milliseconds until a full pipe is looked at again. */
+const FULL_PIPE_MS = 5;
+
+/** Writes all of `data`. A pipe that is full and set not to block, by any of those who share it, is waited for, too. */
+function writeAll(stream: { writeSync(data: Uint8Array): number }, data: Uint8Array): void {
+  for (let left = data; left.length > 0;) {
+    try {
+      left = left.subarray(stream.writeSync(left));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_MS);
+    }
+  }
 }

@@ -36,6 +36,39 @@ Deno.test("systemContext() knows that a pipe is no terminal", async () => {
   assertEquals(code, 0);
 });
 
+/** Whether there is a Python, which makes pipes that do not block. */
+const hasPython = await new Deno.Command("python3", { args: ["--version"], stdout: "null", stderr: "null" })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "systemContext() waits for a pipe that is full, also when it was set not to block",
+  ignore: Deno.build.os === "windows" || !hasPython,
+  async fn() {
+    const module = new URL("./context.ts", import.meta.url).href;
+    const program = `import { systemContext } from ${JSON.stringify(module)};
+      using context = systemContext("1.2.3");
+      context.stdout.write("x".repeat(300_000));`;
+    const url = `data:application/typescript,${encodeURIComponent(program)}`;
+    // Reads only when the pipe has been full for a while.
+    const script = `import os, subprocess, sys, time
+r, w = os.pipe()
+os.set_blocking(w, False)
+child = subprocess.Popen(sys.argv[1:], stdout=w)
+os.close(w)
+size = 0
+os.read(r, 1)
+time.sleep(0.2)
+for data in iter(lambda: os.read(r, 65536), b""): size += len(data)
+print(1 + size, child.wait())`;
+    const { stdout } = await new Deno.Command("python3", {
+      args: ["-c", script, Deno.execPath(), "run", "-A", "--quiet", url],
+      cwd: new URL(".", import.meta.url),
+      stdin: "null",
+    }).output();
+    assertEquals(new TextDecoder().decode(stdout), "300000 0\n");
+  },
+});
+
 /** Whether util-linux's `script`, which gives a program a terminal, is there. */
 const hasScript = await new Deno.Command("script", { args: ["--version"], stdout: "null", stderr: "null" })
   .output().then(({ success }) => success, () => false);
