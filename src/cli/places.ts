@@ -1,6 +1,6 @@
 /** Directories that users name. @module */
 import { dirname, join, relative } from "@std/path";
-import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
+import { type ErrorCode, FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
 
 /** `path` from the root. */
 export function absolute(path: string): string {
@@ -10,22 +10,22 @@ export function absolute(path: string): string {
 /**
  * The real path of a directory, links resolved.
  *
- * @throws {FilesyncError} When it is missing or cannot be reached.
+ * @throws {FilesyncError} When it is missing, cannot be reached or is none.
  */
 export function realDirectory(path: string): string {
+  const fault = (code: ErrorCode, reason: string, hint?: string, cause?: unknown) =>
+    new FilesyncError({ code, operation: `open "${path}"`, reason, hint, permanent: true, cause });
+  let real: string;
+  let isDirectory: boolean;
   try {
-    return Deno.realPathSync(path);
+    real = Deno.realPathSync(path);
+    ({ isDirectory } = Deno.statSync(real));
   } catch (error) {
     const { code, reason } = toFilesyncError("", error);
-    throw new FilesyncError({
-      code,
-      operation: `open "${path}"`,
-      reason,
-      hint: code === "not-found" ? "Create it, or correct the path" : undefined,
-      permanent: true,
-      cause: error,
-    });
+    throw fault(code, reason, code === "not-found" ? "Create it, or correct the path" : undefined, error);
   }
+  if (!isDirectory) throw fault("conflict", "it is not a directory", "Name the directory that it is in");
+  return real;
 }
 
 /** The real path that `path` has, or would have once it is made: links above it are resolved. */

@@ -1,5 +1,5 @@
 /** `filesync scan`: find and record what changed in a huge tree. @module */
-import { EXIT, toFilesyncError } from "../core/errors.ts";
+import { EXIT } from "../core/errors.ts";
 import { CrawlPool } from "../crawler/crawl_pool.ts";
 import { takeFingerprints } from "../crawler/take_fingerprints.ts";
 import { scanTree } from "../crawler/scan.ts";
@@ -9,6 +9,7 @@ import { CATALOG_FLAGS, openCatalog } from "./catalog_location.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { limitOf } from "./limit.ts";
 import { openPrinter } from "./printer.ts";
+import { realDirectory } from "./places.ts";
 import type { Printer } from "./report.ts";
 import { parseCount } from "./sizes.ts";
 import { usageError } from "./usage_error.ts";
@@ -81,7 +82,7 @@ export const scanCommand: CommandBody = {
 
 async function scan(invocation: Invocation, context: Context): Promise<number> {
   const { clock, signal } = context;
-  const root = realDirectory(invocation.arguments[0]);
+  const root = catalogPath(realDirectory(invocation.arguments[0]));
   const shard = parseShard(invocation.flag("shard"));
   const metadata = parseMetadata(invocation.flags("meta"));
   const workers = invocation.flag("workers");
@@ -167,17 +168,9 @@ function showProgress({ found, estimate }: ScanSession, printer: Printer, second
   });
 }
 
-/** The real path of a directory as the catalog has it: with slashes, and none at its end. */
-function realDirectory(path: string): string {
-  try {
-    const real = Deno.realPathSync(path);
-    if (!Deno.statSync(real).isDirectory) {
-      throw usageError(`scan ${JSON.stringify(path)}`, "it is not a directory");
-    }
-    return real.replaceAll("\\", "/").replace(/\/$/, "");
-  } catch (error) {
-    throw toFilesyncError(`scan ${JSON.stringify(path)}`, error);
-  }
+/** The path of a directory as the catalog has it: with slashes, and none at its end. */
+function catalogPath(directory: string): string {
+  return directory.replaceAll("\\", "/").replace(/\/$/, "");
 }
 
 /**
