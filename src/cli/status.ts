@@ -1,8 +1,10 @@
 /** `filesync status`: what waits, and what has problems. @module */
+import { count, grouped } from "../core/amounts.ts";
 import { EXIT, FilesyncError, nextStep } from "../core/errors.ts";
 import type { QueuedAction } from "../queue/action_queue.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
+import { realPathOf } from "./places.ts";
 import { quotePath, visible } from "./quote.ts";
 import { formatBytes, formatDuration } from "./sizes.ts";
 import { type KnownState, openStates, STATE_FLAG } from "./state_home.ts";
@@ -33,7 +35,7 @@ interface Connection {
 
 async function status(invocation: Invocation, context: Context): Promise<number> {
   const [directory] = invocation.arguments;
-  const source = directory === undefined ? undefined : realPathOr(directory);
+  const source = directory === undefined ? undefined : realPathOf(directory);
   const states = openStates(context, invocation.flag("state"))
     .filter((known) => source === undefined || known.source === source);
   using _open = disposeAll(states);
@@ -49,7 +51,11 @@ async function status(invocation: Invocation, context: Context): Promise<number>
     const what = source === undefined
       ? "Nothing is pushed from here yet"
       : `${quotePath(source)} is not pushed anywhere`;
-    context.stdout.write(`${what}\n  Start with: filesync watch ${directory ?? "<dir>"} --to <host>\n`);
+    context.stdout.write(
+      `${what}\n  Start with: filesync watch ${
+        directory === undefined ? "<dir>" : quotePath(directory)
+      } --to <host>\n`,
+    );
   } else {
     context.stdout.write(reports.map((report) => textOf(report, context)).join("\n"));
   }
@@ -123,21 +129,23 @@ function textOf(report: StatusReport, context: Context): string {
       connectionText(running, connection, now)
     }`,
   );
-  lines.push(`  ${known.entries} entries known, ${formatBytes(known.bytes)}`);
+  lines.push(`  ${count(known.entries, "entry", "entries")} known, ${formatBytes(known.bytes)}`);
   lines.push(
     waiting.actions === 0
       ? `  nothing waits`
-      : `  ${waiting.actions} changes wait, ${formatBytes(waiting.bytes)}${
-        inTime(report.nextTry, now, ", next try ")
-      }`,
+      : `  ${count(waiting.actions, "change")} ${waiting.actions === 1 ? "waits" : "wait"}, ${
+        formatBytes(waiting.bytes)
+      }${inTime(report.nextTry, now, ", next try ")}`,
   );
-  if (problems.length > 0) lines.push(`  ${style.red(`${problems.length} problems:`)}`);
+  if (problems.length > 0) lines.push(`  ${style.red(`${count(problems.length, "problem")}:`)}`);
   for (const problem of problems.slice(0, SHOWN)) {
     const nextTry = "nextTry" in problem ? inTime(problem.nextTry as number, now, "; next try ") : "";
     lines.push(`    ${quotePath(problem.path ?? "")}: ${visible(problem.message)}${nextTry}`);
     lines.push(`      ${style.dim(visible(nextStep(problem)))}`);
   }
-  if (problems.length > SHOWN) lines.push(`    and ${problems.length - SHOWN} more; see them with --json`);
+  if (problems.length > SHOWN) {
+    lines.push(`    and ${grouped(problems.length - SHOWN)} more; see them with --json`);
+  }
   return `${lines.join("\n")}\n`;
 }
 
@@ -154,14 +162,6 @@ function connectionText(running: boolean, connection: Connection | undefined, no
 function inTime(time: number | undefined, now: number, lead: string): string {
   if (time === undefined) return "";
   return lead + (time <= now ? "now" : `in ${formatDuration(time - now)}`);
-}
-
-function realPathOr(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    return path;
-  }
 }
 
 function disposeAll(resources: Disposable[]): Disposable {

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { relative } from "@std/path";
 import { Home, jsonLines } from "../../tests/support/run_command.ts";
 import { makeTree } from "../../tests/support/trees.ts";
 import { EXIT } from "../core/errors.ts";
@@ -48,6 +49,28 @@ Deno.test("status finds a directory by any way to it", async () => {
   const { source } = await pushed(home);
   Deno.symlinkSync(source, `${home.path}/link`);
   assertStringIncludes((await home.run("status", `${home.path}/link`)).out, `${source} → `);
+});
+
+Deno.test("status finds a directory that is gone, by a relative path, too", async () => {
+  using home = new Home();
+  const { source } = await pushed(home);
+  Deno.removeSync(source, { recursive: true });
+  for (const path of [source, relative(Deno.cwd(), source)]) {
+    assertStringIncludes((await home.run("status", path)).out, `${source} → `);
+  }
+});
+
+Deno.test("status counts one as one", async () => {
+  using home = new Home();
+  const { source, state: path } = await pushed(home);
+  {
+    using state = new SourceState(path, { clock: home.context().clock });
+    state.index.remove("d" as TreePath);
+    state.queue.add([{ action: { type: "remove", path: "a" as TreePath } }]);
+    state.addProblem({ path: "a", code: "io", message: "Cannot read it: no", permanent: true }, 1);
+  }
+  const { out } = await home.run("status", source);
+  assertMatch(out, / {2}1 entry known, 2 B\n {2}1 change waits, 0 B, .*\n {2}1 problem:\n/);
 });
 
 Deno.test("status shows a push that runs, what waits and what has problems", async () => {
