@@ -39,12 +39,22 @@ export function realPathOf(path: string): string {
   }
 }
 
+/**
+ * The path below `directory` that `path` has there: the empty one for the directory itself, `undefined` for
+ * what lies elsewhere, or when `directory` is empty. Both are taken from the root.
+ */
+export function pathWithin(directory: string, path: string): string | undefined {
+  if (directory === "") return undefined;
+  const within = relative(directory, path);
+  return within === ".." || /^\.\.[/\\]/.test(within) ? undefined : within;
+}
+
 /** Ignore patterns for those of `places` that lie in `directory`: watching files of ours would never come to rest. */
 export function patternsFor(directory: string, places: (string | undefined)[]): string[] {
   return places.flatMap((place) => {
     if (place === undefined) return [];
-    const within = relative(directory, absolute(place));
-    if (within === "" || within.startsWith("..")) return [];
+    const within = pathWithin(directory, absolute(place));
+    if (!within) return [];
     return [`/${within.replace(/[\\*?[\]!# ]/g, "\\$&")}*`];
   });
 }

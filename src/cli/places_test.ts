@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { existsSync } from "@std/fs";
 import { Home } from "../../tests/support/run_command.ts";
 import { EXIT } from "../core/errors.ts";
+import { pathWithin } from "./places.ts";
 
 Deno.test("realDirectory() refuses a file, before anything is kept for it", async () => {
   using home = new Home();
@@ -23,4 +24,10 @@ Deno.test("realDirectory() refuses a file, before anything is kept for it", asyn
     assertEquals([code, out, err], [EXIT.problems, "", message], line[0]);
   }
   assertEquals(existsSync(`${home.path}/.local/state/filesync`), false);
+});
+
+Deno.test("pathWithin() tells what lies in a directory, whatever its name begins with", () => {
+  const paths = ["/a", "/a/b/c", "/a/..b", "/a/..", "/", "/ab", "/b/a"].map((path) => pathWithin("/a", path));
+  assertEquals(paths, ["", "b/c", "..b", undefined, undefined, undefined, undefined]);
+  assertEquals([pathWithin("/", "/etc"), pathWithin("", "/etc")], ["etc", undefined]);
 });

@@ -1,6 +1,6 @@
 /** A served tree and its old states: on a server, or in a directory of this machine. @module */
 import { existsSync } from "@std/fs";
-import { basename, dirname, join, relative } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import { FilesyncError } from "../core/errors.ts";
 import { parsePath, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { openDatabase } from "../database/open.ts";
@@ -19,7 +19,7 @@ import {
   SERVER_FLAGS as TRUST_FLAGS,
   serverTrust,
 } from "./destination.ts";
-import { realPathOf } from "./places.ts";
+import { pathWithin, realPathOf } from "./places.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
 import type { FoundVersions } from "./version_places.ts";
 
@@ -58,9 +58,8 @@ export function servedIn({ store }: FoundVersions, asked: string): ServedPlace |
   const state = dirname(store);
   if (basename(store) !== KEPT_DIRECTORY || basename(state) !== STATE_DIRECTORY) return undefined;
   const path = dirname(state);
-  const within = relative(path, realPathOf(asked));
-  const isWithin = within !== "" && !within.startsWith("..");
-  return { kind: "directory", path, ...(isWithin ? { within: parsePath(within) } : {}) };
+  const within = pathWithin(path, realPathOf(asked));
+  return { kind: "directory", path, ...(within ? { within: parsePath(within) } : {}) };
 }
 
 /**

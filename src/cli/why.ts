@@ -8,6 +8,7 @@ import { isUnchanged } from "../index/unchanged.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
 import { freeBytes } from "./doctor_check.ts";
 import { jsonLine } from "./json_printer.ts";
+import { pathWithin, realPathOf } from "./places.ts";
 import { quotePath, visible } from "./quote.ts";
 import { formatDuration } from "./sizes.ts";
 import { type KnownState, openStates, STATE_FLAG } from "./state_home.ts";
@@ -45,16 +46,20 @@ function why(invocation: Invocation, context: Context): Promise<number> {
   const [text] = invocation.arguments;
   const absolute = realParent(resolve(Deno.cwd(), text));
   const answers: Answer[] = [];
+  let isWhole = false;
   for (const known of openStates(context, invocation.flag("state"))) {
     using _known = known;
-    if (known.source === "" || !absolute.startsWith(`${known.source}/`)) continue;
-    answers.push(explainText(known, absolute.slice(known.source.length + 1), context));
+    const within = pathWithin(known.source, absolute);
+    isWhole ||= within === "";
+    if (within) answers.push(explainText(known, within, context));
   }
   if (answers.length === 0) {
     throw usageError(
       `explain "${text}"`,
-      "it lies in no directory that is watched from here",
-      "See the watched directories with: filesync status",
+      isWhole ? "it is a watched directory itself" : "it lies in no directory that is watched from here",
+      isWhole
+        ? `Name what is in it, or see all of it with: filesync status ${quotePath(text)}`
+        : "See the watched directories with: filesync status",
     );
   }
   for (const answer of answers) {
@@ -216,9 +221,5 @@ function textOf({ path, destination, verdict, reason, next }: Answer): string {
 
 /** The real path of what holds `path`, with the last name as it is: the path may be a link, or gone. */
 function realParent(path: string): string {
-  try {
-    return join(Deno.realPathSync(dirname(path)), basename(path));
-  } catch {
-    return path;
-  }
+  return join(realPathOf(dirname(path)), basename(path));
 }

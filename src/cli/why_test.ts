@@ -255,6 +255,23 @@ Deno.test("why tells of what the receiver could not do, and what to do there", a
   }
 });
 
+Deno.test("why sends who asks for a watched directory to status", async () => {
+  using test = await Case.pushed();
+  const { code, err } = await test.home.run("why", test.source, "--state", test.state);
+  assertEquals(code, EXIT.usage);
+  assertMatch(err, /it is a watched directory itself\n {2}Name what is in it, .*: filesync status /);
+});
+
+Deno.test("why finds what is gone with the directory that it was in, also through a link", async () => {
+  using test = await Case.pushed();
+  Deno.removeSync(`${test.source}/d`, { recursive: true });
+  const link = `${test.home.path}/link`;
+  Deno.symlinkSync(test.source, link);
+  const { err, out } = await test.home.run("why", `${link}/d/open`, "--state", test.state);
+  assertEquals(err, "");
+  assertStringIncludes(out, "It was removed, and that has not been noticed yet");
+});
+
 Deno.test("why tells of what could not be read, whatever the reason was", async () => {
   using test = await Case.pushed();
   for (const code of ["EACCES", "EIO", "EMFILE", "ENAMETOOLONG", "EXDEV"]) {
