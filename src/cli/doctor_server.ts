@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { connect } from "node:tls";
 import { X509Certificate } from "node:crypto";
 import { FilesyncError, nextStep } from "../core/errors.ts";
+import { noAnswer } from "../transport/no_answer.ts";
 import { HttpReceiver } from "../transport/http_receiver.ts";
 import { pinOf } from "../transport/pinned_fetch.ts";
 import type { Context, Invocation } from "./command.ts";
@@ -91,16 +92,19 @@ export function certificateCheck(der: Uint8Array, now: number): Check {
 }
 
 /** The certificate that a server shows, whoever signed it. */
-function certificateOf({ hostname, port }: URL): Promise<Uint8Array> {
+function certificateOf({ hostname, port, origin }: URL): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const host = hostname.replace(/^\[|\]$/g, "");
     // A name tells a server which certificate is wanted; an address may not stand in its place.
     const name = isIP(host) === 0 ? { servername: host } : {};
     const socket = connect({ host, port: Number(port || 443), ...name, rejectUnauthorized: false });
-    const fault = (reason: string) =>
-      new FilesyncError({ code: "unreachable", operation: `reach ${hostname}`, reason });
-    socket.setTimeout(PATIENCE_MS, () => socket.destroy(fault("it did not answer in time")));
-    socket.once("error", (error) => reject(error instanceof FilesyncError ? error : fault(error.message)));
+    const late = new DOMException("", "TimeoutError");
+    socket.setTimeout(PATIENCE_MS, () => socket.destroy(late));
+    socket.once("error", (cause) => {
+      reject(
+        new FilesyncError({ code: "unreachable", operation: `reach ${origin}`, ...noAnswer(cause), cause }),
+      );
+    });
     socket.once("secureConnect", () => {
       resolve(socket.getPeerCertificate(true).raw);
       socket.destroy();
@@ -119,16 +123,7 @@ async function answerOf(
     );
   } catch (cause) {
     if (cause instanceof FilesyncError) throw cause;
-    const text = cause instanceof Error ? `${cause.message} ${cause.cause ?? ""}` : String(cause);
-    const isTrust = /certificate|tls/i.test(text);
-    throw new FilesyncError({
-      code: "unreachable",
-      operation: `reach ${url.origin}`,
-      reason: isTrust ? "its certificate is not trusted" : "it does not answer",
-      hint: isTrust
-        ? "Give the pin that `filesync serve --tls` printed: --tls-pin sha256:…"
-        : "Check that `filesync serve` runs there, the address, and any firewall between",
-      cause,
-    });
+    const operation = `reach ${url.origin}`;
+    throw new FilesyncError({ code: "unreachable", operation, ...noAnswer(cause), cause });
   }
 }

@@ -1,5 +1,6 @@
 /** `filesync upgrade --check`: whether there is a newer release. Nothing is ever changed. @module */
-import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { EXIT, FilesyncError } from "../core/errors.ts";
+import { noAnswer } from "../transport/no_answer.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
 import { visible } from "./quote.ts";
@@ -111,7 +112,7 @@ async function read(url: URL, { clock, signal }: Context): Promise<string> {
   } catch (error) {
     if (signal.aborted || error instanceof FilesyncError) throw error;
     if (late.signal.aborted) throw fault(`it did not answer within ${ANSWER_WITHIN / 1000} seconds`);
-    throw fault(toFilesyncError(operation, error).reason, error);
+    throw fault(noAnswer(error).reason, error);
   } finally {
     answered.abort();
   }

@@ -33,6 +33,7 @@ import {
 import type { ContentRange } from "../versions/content_reader.ts";
 import { CODING, compress, LinkSpeed } from "./compression.ts";
 import { HttpVersions, queryOf } from "./http_versions.ts";
+import { type NoAnswer, noAnswer } from "./no_answer.ts";
 import { type LentMemory, SpareMemory } from "./spare_memory.ts";
 import type { TreeVersions } from "./tree_versions.ts";
 import type {
@@ -393,7 +394,10 @@ export class HttpReceiver implements Receiver {
 
   #cutShort(cause?: unknown): FilesyncError {
     this.#options.signal?.throwIfAborted();
-    return unreachable(`read the answer of ${this.#base.origin}`, "it was cut short", cause);
+    return unreachable(`read the answer of ${this.#base.origin}`, {
+      ...noAnswer(cause),
+      reason: "it was cut short",
+    }, cause);
   }
 
   /** Something answered, but nothing that speaks as a filesync server does. */
@@ -456,7 +460,7 @@ export class HttpReceiver implements Receiver {
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof FilesyncError) throw error;
-      throw unreachable(`reach ${this.#base.origin}`, reasonOf(error), error);
+      throw unreachable(`reach ${this.#base.origin}`, noAnswer(error), error);
     } finally {
       timeout.removeEventListener("abort", giveUp);
     }
@@ -557,25 +561,6 @@ function workTimeOf(response: Response): number {
   return Number(/\bwork;dur=(\d+)/.exec(response.headers.get(TIMING_HEADER) ?? "")?.[1] ?? 0);
 }
 
-function reasonOf(error: unknown): string {
-  if (error instanceof DOMException && error.name === "TimeoutError") return "it did not answer in time";
-  // Deno 2.9 says what happened in the cause, 2.7 in the message.
-  const message = error instanceof Error ? `${error.message} ${error.cause}` : String(error);
-  const known = [
-    [/connection refused/i, "nothing listens there (connection refused)"],
-    [/dns|lookup address|name or service/i, "the host name is not known"],
-    [/certificate|tls/i, "its certificate is not trusted"],
-    [/network is unreachable|no route/i, "there is no network to it"],
-  ] as const;
-  return known.find(([pattern]) => pattern.test(message))?.[1] ?? "the connection broke";
-}
-
-function unreachable(operation: string, reason: string, cause?: unknown): FilesyncError {
-  return new FilesyncError({
-    code: "unreachable",
-    operation,
-    reason,
-    hint: "Check that `filesync serve` runs there and that the address is right",
-    cause,
-  });
+function unreachable(operation: string, why: NoAnswer, cause?: unknown) {
+  return new FilesyncError({ code: "unreachable", operation, ...why, cause });
 }
