@@ -156,16 +156,33 @@ function asFault(operation: string, error: unknown): FilesyncError {
   });
 }
 
+/** What is usual for a code speaks to those who try again by themselves; a command that has ended does not. */
+const LAST_STEPS: Partial<Record<ErrorCode, string>> = {
+  conflict: "Move away what stands there, or name another place",
+  "content-missing": "Run it again: the content will be sent again",
+  "digest-mismatch": "Run it again; if it goes on, check the memory and disks of both machines",
+  "disk-full": "Free some space, and run it again",
+  indexing: "Run it again when the files have been read",
+  timeout: "Run it again; a slow line can be spared with --limit",
+  "too-many": "Wait a while, and run it again",
+};
+
+/** What the user can do when a command has ended with `fault`. */
+function lastStep({ code, hint }: FilesyncError): string {
+  const isUsual = hint === undefined || hint === nextStep({ code });
+  return isUsual ? LAST_STEPS[code] ?? nextStep({ code }) : hint;
+}
+
 function textOf(fault: FilesyncError, context: Context): string {
   const style = createStyle(context.colors);
-  return `${style.red("filesync:")} ${visible(fault.message)}\n  ${style.dim(visible(nextStep(fault)))}\n`;
+  return `${style.red("filesync:")} ${visible(fault.message)}\n  ${style.dim(visible(lastStep(fault)))}\n`;
 }
 
 function jsonOf(fault: FilesyncError, exitCode: number, context: Context): string {
   const { code, message, permanent } = fault;
   return jsonLine(context.clock.now(), {
     type: "error",
-    ...{ code, message, hint: nextStep(fault), permanent, exitCode },
+    ...{ code, message, hint: lastStep(fault), permanent, exitCode },
   });
 }
 

@@ -81,6 +81,22 @@ Deno.test("main() shows where an error came from only with --debug", async () =>
   }
 });
 
+Deno.test("main() tells nobody to wait for another try: the command has ended", async () => {
+  const causes = [new Deno.errors.AlreadyExists("x"), Object.assign(new Error("x"), { code: "ENOSPC" })];
+  for (
+    const cause of [...causes, fails("timeout"), fails("indexing"), fails("too-many"), fails("conflict")]
+  ) {
+    const act = cause instanceof Error ? () => Promise.reject(cause) : cause;
+    const { err } = await run(["status"], {}, act);
+    assert(!/tried again|it goes on|Nothing:/.test(err), err);
+    const json = JSON.parse((await run(["status", "--json"], {}, act)).err);
+    assert(err.includes(`\n  ${json.hint}\n`), err);
+  }
+  // What is said of this one error only stays.
+  const { err } = await run(["status"], {}, fails("conflict", { hint: "Name another directory" }));
+  assert(err.endsWith("\n  Name another directory\n"), err);
+});
+
 Deno.test("exitCodeOf() keeps the promise of the documentation", () => {
   const codes = ["usage", "unreachable", "unauthorized", "brake", "io", "disk-full"] as const;
   assertEquals(codes.map(exitCodeOf), [2, 3, 3, 4, 1, 1]);
