@@ -10,7 +10,7 @@ import { commandHelp, programHelp } from "./help.ts";
 import { jsonLine } from "./json_printer.ts";
 import { checkArguments, type CommandLine, loadNamed, parseCommandLine } from "./parse.ts";
 import { visible } from "./quote.ts";
-import { defaultSettingsPath, invocationOf, readSettingsFile, settingOf } from "./settings.ts";
+import { defaultSettingsPath, invocationOf, isYes, readSettingsFile, settingOf } from "./settings.ts";
 import { createStyle } from "./style.ts";
 
 /** The exit code for an error that stopped a command. */
@@ -37,8 +37,7 @@ export async function main(
   table: readonly CommandEntry[],
   context: Context,
 ): Promise<number> {
-  // Until the line is understood, what was typed says how an error shall look.
-  let look = { json: args.includes("--json"), debug: args.includes("--debug") };
+  let look = typedLook(args, context);
   let operation = "run filesync";
   try {
     const commands = await loadNamed(args, table);
@@ -68,12 +67,12 @@ export async function main(
  * where in the program it was, and that only.
  */
 export function explainStrays(args: readonly string[], context: Context): void {
-  const debug = args.includes("--debug") || context.environment("FILESYNC_DEBUG") === "1";
+  const look = typedLook(args, context);
   const explain = (error: unknown) => {
     const fault = asFault("go on", error);
     const code = exitCodeOf(fault.code);
-    context.stderr.write(args.includes("--json") ? jsonOf(fault, code, context) : textOf(fault, context));
-    if (debug) context.stderr.write(stackOf(error));
+    context.stderr.write(look.json ? jsonOf(fault, code, context) : textOf(fault, context));
+    if (look.debug) context.stderr.write(stackOf(error));
     // What was written goes out first.
     queueMicrotask(() => Deno.exit(code));
   };
@@ -136,6 +135,13 @@ function globalSetting(name: string, line: CommandLine, context: Context) {
 
 function isOn(name: string, line: CommandLine, context: Context): boolean {
   return globalSetting(name, line, context)?.values[0] === "true";
+}
+
+/** How an error shall look while the line is not understood yet: whatever stands in it, or in the environment. */
+function typedLook(args: readonly string[], { environment }: Context) {
+  const isAsked = (name: string) =>
+    args.includes(`--${name}`) || isYes(environment(`FILESYNC_${name.toUpperCase()}`) ?? "");
+  return { json: isAsked("json"), debug: isAsked("debug") };
 }
 
 /** Whether `error` only says that the user interrupted. */

@@ -81,6 +81,12 @@ Deno.test("main() shows where an error came from only with --debug", async () =>
   }
 });
 
+Deno.test("main() takes the environment's word for JSON, also when the line is not understood", async () => {
+  const environment = (name: string) => name === "FILESYNC_JSON" ? "yes" : undefined;
+  const { code, err } = await run(["status", "--jsn"], { environment });
+  assertEquals([code, JSON.parse(err).type], [EXIT.usage, "error"]);
+});
+
 Deno.test("main() tells nobody to wait for another try: the command has ended", async () => {
   const causes = [new Deno.errors.AlreadyExists("x"), Object.assign(new Error("x"), { code: "ENOSPC" })];
   for (

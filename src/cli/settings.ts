@@ -282,11 +282,16 @@ function createInvocation(
   };
 }
 
+/** Whether a text of the environment or an INI file turns a switch on. */
+export function isYes(text: string): boolean {
+  return /^(1|true|yes|on)$/i.test(text);
+}
+
 function fromEnvironment(flag: Flag, text: string): string[] {
   if (flag.value !== undefined) {
     return flag.repeat ? text.split("\n").filter((line) => line !== "") : [text];
   }
-  if (/^(1|true|yes|on)$/i.test(text)) return ["true"];
+  if (isYes(text)) return ["true"];
   if (/^(0|false|no|off)$/i.test(text)) return ["false"];
   throw usageError(
     `use ${JSON.stringify(text)} for ${flag.env}`,
@@ -338,7 +343,7 @@ function fromIni(text: string, commands: readonly Command[]): SettingsFile {
     const name = flagOfKey(section, key) ?? key;
     const flag = (command === undefined ? all : flagsOf(command)).find((flag) => flag.name === name);
     if (flag === undefined || flag.value !== undefined) return value;
-    return /^(1|true|yes|on)$/i.test(String(value)) ||
+    return isYes(String(value)) ||
       (/^(0|false|no|off)$/i.test(String(value)) ? false : value);
   };
   return Object.fromEntries(
