@@ -192,6 +192,7 @@ export const JSON_LINES: readonly JsonLineKind[] = [
       seconds,
       problems: about(count, "how many are left"),
       dryRun: optional(v.boolean()),
+      failed: optional(about(v.boolean(), "it broke off, and there was more to do")),
     },
   },
   {

@@ -101,8 +101,14 @@ export async function push(job: PushJob, printer: Printer, context: Context): Pr
   let planned: Action[] = [];
   const outcome = (): PushOutcome => {
     const totals = withPlanned(pusher.totals, planned);
+    // Following changes ends by being interrupted, all else would have gone on.
+    const brokeOff = signal.aborted && (job.once || totals.waiting > 0);
     return {
-      totals: { ...totalsReport(totals, clock.now() - startedAt), ...(dryRun ? { dryRun: true } : {}) },
+      totals: {
+        ...totalsReport(totals, clock.now() - startedAt),
+        ...(dryRun ? { dryRun: true } : {}),
+        ...(brokeOff ? { failed: true } : {}),
+      },
       waiting: totals.waiting,
       brake: pusher.brake,
     };

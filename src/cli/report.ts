@@ -109,7 +109,7 @@ export interface TotalsReport {
   /** How many problems are left. */
   problems: number;
   dryRun?: boolean;
-  /** Whether it broke off, with an error that is told besides. */
+  /** Whether it broke off: by an error that is told besides, or because the user interrupted it. */
   failed?: boolean;
 }
 

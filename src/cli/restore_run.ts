@@ -117,6 +117,7 @@ export class RestoreRun {
       seconds: (clock.now() - this.#startedAt) / 1_000,
       problems: this.#problems,
       ...this.#mark,
+      ...(signal.aborted ? { failed: true } : {}),
     });
     return signal.aborted ? EXIT.interrupted : this.#problems > 0 ? EXIT.problems : EXIT.done;
   }

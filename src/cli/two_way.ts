@@ -263,7 +263,7 @@ function conflictReport({ path, winner, copy }: Conflict) {
 }
 
 function totalsOf(
-  { totals, plan = [] }: TwoWayResult,
+  { totals, interrupted, plan = [] }: TwoWayResult,
   problems: number,
   seconds: number,
   dryRun: boolean,
@@ -289,6 +289,7 @@ function totalsOf(
     seconds,
     problems,
     ...(dryRun ? { dryRun } : {}),
+    ...(interrupted ? { failed: true } : {}),
   };
 }
 

@@ -9,6 +9,7 @@ import { createApp } from "../server/app.ts";
 import { listen } from "../server/listen.ts";
 import { SourceState } from "../sync/source_state.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
+import { faultIn } from "./json_schemas.ts";
 
 /** Runs `filesync watch --once` with a source and a destination of its own. */
 class Case implements Disposable {
@@ -247,6 +248,42 @@ Deno.test("watch ends with 130 when it is interrupted, and says what it did", as
   const { code, out } = await running;
   assertEquals(code, EXIT.interrupted);
   assertMatch(out, /done: 1 file put/);
+});
+
+Deno.test("watch --once, sync and restore say that they broke off, when they are interrupted", async () => {
+  using test = new Case();
+  makeTree(test.source, { "a.txt": "1" });
+  const backup = test.home.directory("backup");
+  assertEquals((await test.home.run("sync", test.source, backup)).code, EXIT.done);
+  makeTree(test.source, { "a.txt": "12" });
+  const counted: string[] = [];
+  for (
+    const line of [
+      ["watch", test.source, "--to", test.destination, "--once"],
+      ["sync", test.source, backup],
+      ["sync", test.source, test.home.directory("other"), "--two-way"],
+      ["restore", test.source],
+    ]
+  ) {
+    const stop = new AbortController();
+    let out = "";
+    const stdout = {
+      write(text: string) {
+        out += text;
+        // With its first words.
+        stop.abort();
+      },
+    };
+    const context = test.home.context({ signal: stop.signal, stdout });
+    const { code } = await test.home.runIn(context, ...line, "--json");
+    assertEquals(code, EXIT.interrupted, line.join(" "));
+    const totals = jsonLines(out).find(({ type }) => type === "totals");
+    // Who had not begun has nothing to count.
+    if (totals === undefined) continue;
+    counted.push(line[0]);
+    assertEquals([totals.failed, faultIn(totals, line[0])], [true, undefined], line.join(" "));
+  }
+  assertEquals(counted, ["watch", "sync", "sync"]);
 });
 
 Deno.test("watch --once to several destinations does what can be done, and ends with the highest code", async () => {
