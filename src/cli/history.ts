@@ -2,7 +2,7 @@
 import { existsSync } from "@std/fs";
 import { join } from "@std/path";
 import { EXIT } from "../core/errors.ts";
-import { parsePath, STATE_DIRECTORY } from "../core/path.ts";
+import { STATE_DIRECTORY } from "../core/path.ts";
 import { openDatabase } from "../database/open.ts";
 import { INDEX_MIGRATIONS } from "../index/schema.ts";
 import { TreeIndex } from "../index/tree_index.ts";
@@ -10,6 +10,7 @@ import type { HistoryQuery, HistoryRecord } from "../transport/receiver.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
 import { openDestination, parseDestination, SERVER_FLAGS, serverTrust } from "./destination.ts";
 import { jsonLine } from "./json_printer.ts";
+import { pathInTree } from "./places.ts";
 import { quotePath } from "./quote.ts";
 import { formatBytes, parseCount } from "./sizes.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
@@ -37,7 +38,7 @@ async function history(invocation: Invocation, context: Context): Promise<number
   const before = invocation.flag("before");
   const query: HistoryQuery = {
     limit: parseCount(invocation.flag("number")!, "--number", { min: 1, max: 10_000 }),
-    ...(under === undefined ? {} : { under: parsePath(under.replace(/\/+$/, "")) }),
+    ...(under === undefined ? {} : { under: pathInTree(under, "--under") }),
     ...(before === undefined
       ? {}
       : { before: parseCount(before, "--before", { min: 0, max: Number.MAX_SAFE_INTEGER }) }),

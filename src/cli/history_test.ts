@@ -74,7 +74,7 @@ Deno.test("history explains what it cannot do", async () => {
     [[never, "-n", "0"], EXIT.usage, "--number"],
     [[never, "-n", "x"], EXIT.usage, "--number"],
     [[never, "--before=-1"], EXIT.usage, "--before"],
-    [[never, "--under", "../x"], EXIT.problems, "../x"],
+    [[never, "--under", "../x"], EXIT.usage, "../x"],
     [["127.0.0.1:1"], EXIT.unreachable, "127.0.0.1:1"],
   ];
   for (const [args, code, text] of outcomes) {

@@ -148,7 +148,7 @@ Deno.test("versions and restore say what cannot be", async () => {
     ],
     [["restore", url, "--version", "77", "--into", "x"], EXIT.problems, "none of that number"],
     [["restore", url, "--path", "none", "--into", "x"], EXIT.problems, "nothing of it was replaced"],
-    [["restore", url, "--path", "../x", "--into", "x"], EXIT.problems, "segment"],
+    [["restore", url, "--path", "../x", "--into", "x"], EXIT.usage, "segment"],
     [
       ["restore", url, "--version", "2001-01-01", "--path", "none", "--into", "x"],
       EXIT.problems,

@@ -1,6 +1,8 @@
 /** Directories that users name. @module */
 import { dirname, join, relative } from "@std/path";
-import { type ErrorCode, FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
+import { type ErrorCode, FilesyncError, osCode, PathError, toFilesyncError } from "../core/errors.ts";
+import { parsePath, ROOT, type TreePath } from "../core/path.ts";
+import { usageError } from "./usage_error.ts";
 
 /** `path` from the root. */
 export function absolute(path: string): string {
@@ -47,6 +49,24 @@ export function pathWithin(directory: string, path: string): string | undefined 
   if (directory === "") return undefined;
   const within = relative(directory, path);
   return within === ".." || /^\.\.[/\\]/.test(within) ? undefined : within;
+}
+
+/**
+ * The path in a tree that a user means by `text`, relative to its top, or to the directory that was named.
+ *
+ * @param what What it is for, to name in the error: `--under`.
+ * @param within The directory that was named, when it is not the whole tree.
+ * @throws {FilesyncError} `usage` when no tree can have it.
+ */
+export function pathInTree(text: string, what: string, within: TreePath = ROOT): TreePath {
+  try {
+    const path = parsePath(text.replace(/^(\.\/)+/, "").replace(/\/+$/, ""));
+    return within === ROOT ? path : parsePath(`${within}/${path}`);
+  } catch (error) {
+    if (!(error instanceof PathError)) throw error;
+    const hint = "Name it by its path below the top of the tree, such as 2024/a.jpg";
+    throw usageError(`use ${JSON.stringify(text)} for ${what}`, error.reason, hint);
+  }
 }
 
 /** Ignore patterns for those of `places` that lie in `directory`: watching files of ours would never come to rest. */

@@ -7,13 +7,13 @@ import { resolveVersion } from "../versions/version_names.ts";
 import type { Snapshot } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
-import { absolute } from "./places.ts";
+import { absolute, pathInTree } from "./places.ts";
 import { openPrinter } from "./printer.ts";
 import { RestoreRun } from "./restore_run.ts";
 import { restoreServed } from "./restore_served.ts";
 import { servedIn, SERVER_FLAGS, serverIn } from "./served_tree.ts";
 import { findVersions, type FoundVersions, FROM_FLAG } from "./version_places.ts";
-import { pathInTree, treeIn } from "./versions.ts";
+import { treeIn } from "./versions.ts";
 
 export const restoreCommand: CommandBody = {
   description:
@@ -70,7 +70,7 @@ async function restore(invocation: Invocation, context: Context): Promise<number
   const server = serverIn(asked);
   const found = server === undefined ? findVersions(asked, invocation.flag("from"), context) : undefined;
   const served = server ?? servedIn(found!, asked);
-  const given = invocation.flags("path").map(pathInTree);
+  const given = invocation.flags("path").map((text) => pathInTree(text, "--path"));
   using printer = openPrinter(invocation, context);
   const run = new RestoreRun(invocation, context, printer);
   if (served !== undefined) {

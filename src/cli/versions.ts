@@ -1,6 +1,6 @@
 /** `filesync versions`: what can come back. @module */
 import { EXIT, FilesyncError } from "../core/errors.ts";
-import { parsePath, type TreePath } from "../core/path.ts";
+import type { TreePath } from "../core/path.ts";
 import type { Difference, Snapshot } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
 import { resolveVersion } from "../versions/version_names.ts";
@@ -8,6 +8,7 @@ import type { CommandBody, Context, Invocation } from "./command.ts";
 import { describeEntry, localTime } from "./entry_text.ts";
 import { jsonLine } from "./json_printer.ts";
 import { showKept } from "./kept_versions.ts";
+import { pathInTree } from "./places.ts";
 import { quotePath, visible } from "./quote.ts";
 import { count } from "../core/amounts.ts";
 import { formatBytes } from "./sizes.ts";
@@ -75,7 +76,12 @@ async function versions(invocation: Invocation, context: Context): Promise<numbe
   const under = invocation.flag("under");
   const within = served.within;
   await using tree = await openServed(served, { invocation, context, toChange: false });
-  return await showKept(tree, under === undefined ? within : pathInTree(under), invocation, context);
+  return await showKept(
+    tree,
+    under === undefined ? within : pathInTree(under, "--under"),
+    invocation,
+    context,
+  );
 }
 
 function showSnapshots(found: FoundVersions, invocation: Invocation, context: Context): number {
@@ -202,9 +208,4 @@ function textOfDifference({ path, before, after }: Difference): string {
   if (before === undefined) return `+ ${quotePath(path)}  ${describeEntry(after!)}`;
   if (after === undefined) return `- ${quotePath(path)}  ${describeEntry(before)}`;
   return `~ ${quotePath(path)}  ${describeEntry(before)} → ${describeEntry(after)}`;
-}
-
-/** The path in a tree that a user means by `text`, relative to its top. */
-export function pathInTree(text: string): TreePath {
-  return parsePath(text.replace(/^(\.\/)+/, "").replace(/\/+$/, ""));
 }
