@@ -71,6 +71,7 @@ Deno.test("serve --keep: versions shows what went, and restore --into brings the
     "replaced l",
   ]);
   const under = await test.home.run("versions", url, "--under", "d/b.txt");
+  assertEquals((await test.home.run("versions", `${url}#d`, "--under", "b.txt")).out, under.out);
   assertMatch(under.out, /^ +\d+ {2}\S+ \S+ {2}removed {3}d\/b\.txt {2}1 B, changed /);
   const at = await test.home.run("versions", test.served, "--at", then);
   assertEquals(at.out.split("\n").map((line) => line.split("  ")[0]).filter(Boolean), [

@@ -70,28 +70,24 @@ async function restore(invocation: Invocation, context: Context): Promise<number
   const server = serverIn(asked);
   const found = server === undefined ? findVersions(asked, invocation.flag("from"), context) : undefined;
   const served = server ?? servedIn(found!, asked);
-  const given = invocation.flags("path").map((text) => pathInTree(text, "--path"));
+  const within = served === undefined ? found!.path : served.within;
+  const given = invocation.flags("path").map((text) => pathInTree(text, "--path", within));
+  const paths = given.length > 0 || within === undefined ? given : [within];
   using printer = openPrinter(invocation, context);
   const run = new RestoreRun(invocation, context, printer);
   if (served !== undefined) {
-    const within = served.within;
-    return await restoreServed(run, served, [...(within === undefined ? [] : [within]), ...given], {
-      invocation,
-      context,
-    });
+    return await restoreServed(run, served, paths, { invocation, context });
   }
-  return await restoreSnapshot(run, found!, given, invocation, context);
+  return await restoreSnapshot(run, found!, paths.length === 0 ? [ROOT] : paths, invocation, context);
 }
 
 async function restoreSnapshot(
   run: RestoreRun,
   found: FoundVersions,
-  given: readonly TreePath[],
+  paths: readonly TreePath[],
   invocation: Invocation,
   { clock }: Context,
 ): Promise<number> {
-  const all = [...(found.path === undefined ? [] : [found.path]), ...given];
-  const paths = all.length === 0 ? [ROOT] : all;
   const into = invocation.flag("into");
   const target = into === undefined ? found.directory : absolute(into);
   using store = new VersionStore(found.store, { readOnly: run.dryRun });

@@ -33,6 +33,19 @@ Deno.test("restore brings a deleted directory back, from its recorded location",
   }
 });
 
+Deno.test("restore --path takes its paths from the directory that is named", async () => {
+  using test = new Backup();
+  makeTree(test.source, { "a.txt": "1", d: { "a.txt": "1", "b.txt": "1" } });
+  await test.sync();
+  makeTree(test.source, { "a.txt": "mine", d: { "a.txt": "mine", "b.txt": "mine" } });
+  const { code, err } = await test.home.run("restore", `${test.source}/d`, "--path", "a.txt");
+  assertEquals([code, err], [EXIT.done, ""]);
+  const [other, back, beside] = ["a.txt", "d/a.txt", "d/b.txt"].map((path) =>
+    Deno.readTextFileSync(`${test.source}/${path}`)
+  );
+  assertEquals([other, back, beside], ["mine", "1", "mine"]);
+});
+
 Deno.test("restore brings both sides back when both are gone", async () => {
   using test = await twoVersions();
   const before = await test.digest(test.source);

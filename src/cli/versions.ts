@@ -74,11 +74,10 @@ async function versions(invocation: Invocation, context: Context): Promise<numbe
   if (served === undefined) return showSnapshots(found!, invocation, context);
   refuseFlag("diff", "a served tree has no versions of the whole; show a state with --at", invocation);
   const under = invocation.flag("under");
-  const within = served.within;
   await using tree = await openServed(served, { invocation, context, toChange: false });
   return await showKept(
     tree,
-    under === undefined ? within : pathInTree(under, "--under"),
+    under === undefined ? served.within : pathInTree(under, "--under", served.within),
     invocation,
     context,
   );
