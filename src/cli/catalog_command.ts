@@ -6,7 +6,7 @@ import { CATALOG_SERVE_FLAGS, serveCatalog } from "./catalog_serve.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { jsonLine } from "./json_printer.ts";
 import { visible } from "./quote.ts";
-import { didYouMean } from "./suggest.ts";
+import { anyOf, didYouMean } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
 /** What can be done with a catalog at once. Opening one makes it and brings it up to date already. */
@@ -44,7 +44,7 @@ async function lookAfter(invocation: Invocation, context: Context): Promise<numb
     throw usageError(
       `run filesync catalog ${JSON.stringify(name)}`,
       "there is no such action",
-      `${didYouMean(name, names)}Use one of ${names.join(", ")}`,
+      `${didYouMean(name, names)}Write ${anyOf(names)}`,
     );
   }
   await using store = await openCatalog(invocation, context);

@@ -8,6 +8,7 @@ import { jsonLine } from "./json_printer.ts";
 import { quotePath } from "./quote.ts";
 import { parseMoment } from "./since.ts";
 import { formatBytes, parseCount } from "./sizes.ts";
+import { anyOf } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
 export const changesCommand: CommandBody = {
@@ -77,7 +78,7 @@ function parseKinds(given: string[]): ChangeKind[] | undefined {
     throw usageError(
       `use ${JSON.stringify(kind)} for --kind`,
       "there is no such kind",
-      `Write one of ${CHANGE_KINDS.join(", ")}`,
+      `Write ${anyOf(CHANGE_KINDS)}`,
     );
   });
 }

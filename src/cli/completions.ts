@@ -1,6 +1,6 @@
 /** Scripts that let a shell complete commands, flags and file names. @module */
 import { type Command, type Flag, flagsOf } from "./command.ts";
-import { didYouMean } from "./suggest.ts";
+import { anyOf, didYouMean } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
 /** The shells there are scripts for. */
@@ -25,7 +25,7 @@ export function completionScript(shell: string, commands: readonly Command[]): s
       throw usageError(
         `complete for ${JSON.stringify(shell)}`,
         "there is no script for this shell",
-        `${didYouMean(shell, SHELLS)}There are ${SHELLS.join(", ")}`,
+        `${didYouMean(shell, SHELLS)}Write ${anyOf(SHELLS)}`,
       );
   }
 }

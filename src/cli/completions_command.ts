@@ -2,11 +2,12 @@
 import { EXIT } from "../core/errors.ts";
 import type { Command, CommandBody } from "./command.ts";
 import { completionScript, SHELLS } from "./completions.ts";
+import { anyOf } from "./suggest.ts";
 
 /** The command that prints completions for `commands()`. */
 export function completionsCommand(commands: () => Promise<readonly Command[]>): CommandBody {
   return {
-    arguments: [{ name: "shell", choices: SHELLS, description: SHELLS.join(", ") }],
+    arguments: [{ name: "shell", choices: SHELLS, description: anyOf(SHELLS) }],
     flags: [],
     examples: [
       {

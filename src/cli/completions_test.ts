@@ -21,7 +21,7 @@ Deno.test("completionScript() refuses a shell it does not know", () => {
   const error = assertThrows(() => completionScript("fisch", commands), FilesyncError);
   assertEquals([error.code, error.hint], [
     "usage",
-    "Did you mean fish? There are bash, zsh, fish, powershell",
+    "Did you mean fish? Write bash, zsh, fish or powershell",
   ]);
 });
 

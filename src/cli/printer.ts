@@ -80,7 +80,7 @@ function logLevel({ settings }: Invocation): LogLevel | undefined {
   throw usageError(
     `use ${JSON.stringify(given)} for --log-level`,
     "there is no such level",
-    "Use one of info, warning, error",
+    "Write info, warning or error",
   );
 }
 

@@ -10,6 +10,7 @@ import { reportCsv, reportText } from "./report_tables.ts";
 import { parseMoment } from "./since.ts";
 import { parseCount } from "./sizes.ts";
 import { createStyle } from "./style.ts";
+import { anyOf } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
 /** How far back a report looks by itself. */
@@ -60,7 +61,7 @@ async function report(invocation: Invocation, context: Context): Promise<number>
     throw usageError(
       `use ${JSON.stringify(format)} for --format`,
       "there is no such format",
-      `Write one of ${Object.keys(FORMATS).join(", ")}`,
+      `Write ${anyOf(Object.keys(FORMATS))}`,
     );
   }
   if (invocation.has("daily") && invocation.has("weekly")) {

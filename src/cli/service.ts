@@ -20,7 +20,7 @@ import { quotePath, visible } from "./quote.ts";
 import { cautionFor, LASTING, readJob } from "./service_job.ts";
 import { placesOf, type Platform, platformHere, PLATFORMS, type ServicePlaces } from "./service_places.ts";
 import { createStyle } from "./style.ts";
-import { didYouMean } from "./suggest.ts";
+import { anyOf, didYouMean } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
 /** What can be done with a service. `run` is for Windows' service manager. */
@@ -42,7 +42,7 @@ export function serviceCommand(
       "Makes `filesync serve`, `filesync watch`, or `filesync sync` with --interval or --watch, a service, which starts with the system and is started again when it fails: of systemd, of launchd (macOS) or of Windows. Behind `install` or `print` stands the whole command line; its paths are made absolute, and settings of the environment and the settings file are written out. A token in FILESYNC_TOKEN is put into a file that only the service can read.\n\n" +
       "install brings it to the system, and starts it with every start of that. start, stop, status and uninstall take the service's name, as install prints it, or the same command line; status alone shows all. print shows what install would do, and does nothing.",
     arguments: [
-      { name: "action", choices: SHOWN, description: SHOWN.join(", ") },
+      { name: "action", choices: SHOWN, description: anyOf(SHOWN) },
       { name: "service", optional: true, description: "A command line to run, or a service's name" },
     ],
     nested: LASTING,
@@ -66,7 +66,7 @@ export function serviceCommand(
       {
         name: "platform",
         value: "SYSTEM",
-        description: `Print for ${PLATFORMS.join(", ")} in place of this system`,
+        description: `Print for ${anyOf(PLATFORMS)} in place of this system`,
       },
       { name: "format", value: "FORMAT", description: "Print winsw: settings of WinSW, for Windows" },
     ],
@@ -113,9 +113,9 @@ async function service(
   const [action, ...words] = invocation.arguments;
   if (!ACTIONS.some((name) => name === action)) {
     throw usageError(
-      `${JSON.stringify(action)} a service`,
+      `run filesync service ${JSON.stringify(action)}`,
       "there is no such action",
-      `${didYouMean(action, ACTIONS)}There are ${SHOWN.join(", ")}`,
+      `${didYouMean(action, SHOWN)}Write ${anyOf(SHOWN)}`,
     );
   }
   if (action === "run") return await runAsService(words, invocation, context, commands);
@@ -440,9 +440,9 @@ function choice<T extends string>(flag: string, invocation: Invocation, among: r
   const found = among.find((one) => one === value);
   if (found !== undefined) return found;
   throw usageError(
-    `use --${flag} ${value}`,
-    `it is not one of ${among.join(", ")}`,
-    didYouMean(value, among),
+    `use ${JSON.stringify(value)} for --${flag}`,
+    `there is no such ${flag}`,
+    `${didYouMean(value, among)}Write ${anyOf(among)}`,
   );
 }
 

@@ -13,6 +13,7 @@ import { checkArguments, loadNamed, parseCommandLine } from "./parse.ts";
 import { quotePath } from "./quote.ts";
 import { parseListen } from "./listening.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
+import { anyOf } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 import { watchJobs } from "./watch_job.ts";
 
@@ -62,8 +63,10 @@ export async function readJob(
   if (command === undefined || !LASTING.some((name) => name === command.name)) {
     throw usageError(
       "make a service",
-      `${quotePath(words[0] ?? "")} is no command that keeps running`,
-      `There are ${LASTING.join(", ")}, such as: filesync service install serve /srv/photos`,
+      words.length === 0
+        ? "what it shall run is missing"
+        : `${quotePath(words[0])} is no command that keeps running`,
+      `Give a command line of ${anyOf(LASTING)}, such as: filesync service install serve /srv/photos`,
     );
   }
   checkArguments(command, line.arguments);

@@ -231,7 +231,13 @@ linuxTest("service says what is wrong with a line", async (scene) => {
     [["install", "status"], "no command that keeps running"],
     [["install", "watch", scene.tree], "--to"],
     [["install", "watch", scene.tree, "--to", "x.example", "--once"], "--once is for a single run"],
-    [["install", "--scope", "usr", "serve", scene.tree], "Did you mean user?"],
+    [["install", "--scope", "usr", "serve", scene.tree], "Did you mean user? Write system or user\n"],
+    [
+      ["print", "--format", "x", "serve", scene.tree],
+      'use "x" for --format: there is no such format\n  Write winsw',
+    ],
+    [["print"], "Cannot make a service: what it shall run is missing\n  Give a command line"],
+    [["x"], 'Cannot run filesync service "x": there is no such action\n'],
     [["install", "--name", "a b", "serve", scene.tree], "names are of letters"],
     [["start"], "None is installed"],
   ];

@@ -22,6 +22,11 @@ export function suggest(typed: string, known: Iterable<string>): string | undefi
   return best;
 }
 
+/** `a, b or c`. */
+export function anyOf(words: readonly string[]): string {
+  return words.join(", ").replace(/, ([^,]*)$/, " or $1");
+}
+
 /** {@linkcode suggest} as the beginning of a hint, or nothing. */
 export function didYouMean(typed: string, known: Iterable<string>, prefix = ""): string {
   const word = suggest(typed, known);

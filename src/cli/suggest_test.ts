@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { didYouMean, suggest } from "./suggest.ts";
+import { anyOf, didYouMean, suggest } from "./suggest.ts";
 
 const COMMANDS = ["serve", "watch", "sync", "restore", "versions", "status", "scan"];
 
@@ -24,4 +24,8 @@ Deno.test("suggest() says nothing when nothing is near", () => {
 Deno.test("didYouMean() is a sentence that another can follow", () => {
   assertEquals(didYouMean("limt", ["limit", "log"], "--"), "Did you mean --limit? ");
   assertEquals(didYouMean("zzz", ["limit", "log"], "--"), "");
+});
+
+Deno.test("anyOf() reads as people write it", () => {
+  assertEquals([["a"], ["a", "b"], ["a", "b", "c"]].map(anyOf), ["a", "a or b", "a, b or c"]);
 });

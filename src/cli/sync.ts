@@ -24,6 +24,7 @@ import { SSH_FLAGS, sshTarget } from "./ssh.ts";
 import { STATE_FLAG, stateDirectoryFor } from "./state_home.ts";
 import { readToken, TOKEN_FILE_FLAG } from "./token.ts";
 import { twoWay } from "./two_way.ts";
+import { anyOf } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 import { versionsBeside } from "./version_places.ts";
 
@@ -179,7 +180,7 @@ function conflictOf(invocation: Invocation): ConflictPolicy | undefined {
     throw usageError(
       `use ${JSON.stringify(text)} for --conflict`,
       "nobody is called that",
-      `Write ${POLICIES.slice(0, -1).join(", ")} or ${POLICIES.at(-1)}`,
+      `Write ${anyOf(POLICIES)}`,
     );
   }
   if (invocation.has("two-way")) return policy;
