@@ -47,7 +47,7 @@ async function lookAfter(invocation: Invocation, context: Context): Promise<numb
       `${didYouMean(name, names)}Write ${anyOf(names)}`,
     );
   }
-  await using store = await openCatalog(invocation, context);
+  await using store = await openCatalog(invocation, context, { existing: name !== "init" });
   await ACTIONS[name].run(store);
   context.stdout.write(
     invocation.has("json")

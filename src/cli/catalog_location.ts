@@ -67,17 +67,18 @@ export function catalogOf(invocation: Invocation, context: Context): CatalogLoca
 /**
  * Opens the catalog that the flags name; the caller closes it.
  *
- * @param readOnly Whether it must be there, and is only looked at.
+ * @param readOnly Whether it is only looked at.
+ * @param existing Whether it must be there, and is not made. @default {readOnly}
  * @throws {FilesyncError} When it cannot be opened.
  */
 export async function openCatalog(
   invocation: Invocation,
   context: Context,
-  { readOnly = false }: { readOnly?: boolean } = {},
+  { readOnly = false, existing = readOnly }: { readOnly?: boolean; existing?: boolean } = {},
 ): Promise<Store> {
   const location = catalogOf(invocation, context);
   if (location.kind === "sqlite") {
-    if (readOnly) requireFile(location.path);
+    if (existing) requireFile(location.path);
     return openSqliteStore(location.path, { readOnly });
   }
   return await openPostgresStore(location.url, {

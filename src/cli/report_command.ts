@@ -69,12 +69,23 @@ async function report(invocation: Invocation, context: Context): Promise<number>
   }
   const period: PeriodLength = invocation.has("weekly") ? "week" : "day";
   const now = context.clock.now();
-  const until = invocation.flag("until");
+  const [from, to] = ["since", "until"].map((name) => invocation.flag(name));
+  const until = to === undefined ? now + 1 : parseMoment(to, now, "--until");
+  const since = from === undefined
+    ? parseMoment(LOOKS_BACK[period], until, "--since")
+    : parseMoment(from, now, "--since");
+  if (since > until) {
+    throw usageError(
+      `report from ${dayOf(since)} to ${dayOf(until)}`,
+      "it ends before it begins",
+      "Give --since an earlier time than --until, which is now unless it is given",
+    );
+  }
   await using store = await openCatalog(invocation, context, { readOnly: true });
   const made = await makeReport(store.sql, {
     period,
-    since: parseMoment(invocation.flag("since") ?? LOOKS_BACK[period], now, "--since"),
-    until: until === undefined ? now + 1 : parseMoment(until, now, "--until"),
+    since,
+    until,
     host: invocation.flag("host"),
     under: cataloguedPath(invocation.flag("under")),
     top: parseCount(invocation.flag("top")!, "--top", { min: 1, max: 10_000 }),
@@ -84,6 +95,10 @@ async function report(invocation: Invocation, context: Context): Promise<number>
   if (output === undefined) context.stdout.write(text);
   else writeFile(output, text);
   return EXIT.done;
+}
+
+function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
 }
 
 function writeFile(path: string, text: string): void {

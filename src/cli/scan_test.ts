@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { existsSync } from "@std/fs";
 import { Home, jsonLines } from "../../tests/support/run_command.ts";
 import { link, makeTree } from "../../tests/support/trees.ts";
 import { EXIT, FilesyncError } from "../core/errors.ts";
@@ -127,6 +128,30 @@ Deno.test("watch --catalog keeps a catalog current", async () => {
   assertEquals([code, err], [EXIT.done, ""]);
   const paths = jsonLines((await home.run("changes", "-c", url, "--json")).out).map(({ path }) => path);
   assertEquals(paths, [`${root}/a`, `${root}/d/b`]);
+});
+
+Deno.test("catalog migrate and vacuum make no catalog of a name with a slip in it", async () => {
+  using home = new Home();
+  const path = `${home.path}/slip.db`;
+  for (const action of ["migrate", "vacuum"]) {
+    const { code, err } = await home.run("catalog", action, "--catalog", path);
+    assertEquals([code, err.split("\n")[0]], [
+      EXIT.usage,
+      `filesync: Cannot open the catalog "${path}": it does not exist`,
+    ]);
+  }
+  assertEquals(existsSync(path), false);
+});
+
+Deno.test("report refuses an end before the beginning", async () => {
+  using home = new Home();
+  assertEquals((await home.run("catalog", "init")).code, EXIT.done);
+  for (const times of [["--since", "2020-02-01", "--until", "2020-01-01"], ["--since", "2999-01-01"]]) {
+    const { code, err } = await home.run("report", ...times);
+    assertEquals([code, err.includes("it ends before it begins")], [EXIT.usage, true], err);
+  }
+  const error = assertThrows(() => parseMoment("x", 0, "--since"), FilesyncError);
+  assertStringIncludes(error.hint!, "2026-01-31");
 });
 
 Deno.test("parseCatalog() understands paths and URLs", () => {

@@ -1,5 +1,5 @@
 /** Moments as people write them. @module */
-import { parseDuration } from "./sizes.ts";
+import { durationOf } from "./sizes.ts";
 import { usageError } from "./usage_error.ts";
 
 /**
@@ -17,5 +17,11 @@ export function parseMoment(text: string, now: number, what: string): number {
     if (!Number.isNaN(time)) return time;
     throw usageError(`use ${JSON.stringify(text)} for ${what}`, "it is no date", "Write 2026-01-31, or 7d");
   }
-  return now - parseDuration(trimmed, what);
+  const ago = durationOf(trimmed);
+  if (ago !== undefined) return now - ago;
+  throw usageError(
+    `use ${JSON.stringify(text)} for ${what}`,
+    "it is neither a date nor a duration",
+    "Write 2026-01-31, or how long ago with s, m, h, d or w, such as 7d",
+  );
 }

@@ -26,6 +26,12 @@ export function parseSize(text: string, what: string): number {
   );
 }
 
+/** The milliseconds in `text` as {@linkcode parseDuration} takes it; `undefined` when it is no duration. */
+export function durationOf(text: string): number | undefined {
+  const trimmed = text.trim();
+  return durationIn(/^\d+(\.\d+)?$/.test(trimmed) ? `${trimmed}s` : trimmed);
+}
+
 /**
  * The milliseconds in `text`: `"30s"`, `"5m"`, `"2h"`, `"1d"`, `"1h30m"`; a number alone is seconds.
  *
@@ -33,9 +39,7 @@ export function parseSize(text: string, what: string): number {
  * @throws {FilesyncError} `usage`.
  */
 export function parseDuration(text: string, what: string): number {
-  const trimmed = text.trim();
-  const spelled = /^\d+(\.\d+)?$/.test(trimmed) ? `${trimmed}s` : trimmed;
-  const duration = durationIn(spelled);
+  const duration = durationOf(text);
   if (duration !== undefined) return duration;
   throw usageError(
     `use ${JSON.stringify(text)} for ${what}`,
