@@ -24,6 +24,8 @@ export class PackFiles implements Disposable {
   /** Least recently used first. */
   readonly #open = new Map<number, Deno.FsFile>();
   readonly #unsynced = new Set<number>();
+  /** Those that are being synced just now. */
+  readonly #syncing = new Set<number>();
   #hasNewNames = false;
 
   /** @param directory Made when it is missing, unless it is only read. */
@@ -97,6 +99,10 @@ export class PackFiles implements Disposable {
   async sync(syncAll?: () => Promise<void>): Promise<void> {
     const packs = [...this.#unsynced];
     const hasNewNames = this.#hasNewNames;
+    // What is written from here on may come too late for this one, and is left to the next.
+    this.#unsynced.clear();
+    this.#hasNewNames = false;
+    for (const pack of packs) this.#syncing.add(pack);
     try {
       if (syncAll !== undefined) await syncAll();
       else await Promise.all(packs.map((pack) => this.#file(pack).sync()));
@@ -105,11 +111,13 @@ export class PackFiles implements Disposable {
         await directory.sync();
       }
     } catch (error) {
+      for (const pack of packs) this.#unsynced.add(pack);
+      this.#hasNewNames ||= hasNewNames;
       throw toFilesyncError(`save the packs in ${JSON.stringify(this.#directory)}`, error);
+    } finally {
+      this.#syncing.clear();
+      this.#closeSome();
     }
-    if (hasNewNames) this.#hasNewNames = false;
-    for (const pack of packs) this.#unsynced.delete(pack);
-    this.#closeSome();
   }
 
   /** Cuts a pack back to what was recorded of it. */
@@ -163,7 +171,9 @@ export class PackFiles implements Disposable {
 
   #closeSome(): void {
     if (this.#open.size <= MOST_OPEN) return;
-    const idle = [...this.#open.keys()].filter((pack) => !this.#unsynced.has(pack));
+    const idle = [...this.#open.keys()].filter((pack) =>
+      !this.#unsynced.has(pack) && !this.#syncing.has(pack)
+    );
     for (const pack of idle.slice(0, this.#open.size - MOST_OPEN)) this.#close(pack);
   }
 

@@ -392,3 +392,28 @@ Deno.test("commit() gives up all that was not saved, and goes on with what comes
   await bench.keep(one, two);
   assertEquals(await bench.read(sha256(two)), two);
 });
+
+Deno.test("commit() saves what was added while the one before it was being saved", async () => {
+  using bench = new Bench({ packBytes: 1 << 20 });
+  using one = bench.store.writer();
+  using two = bench.store.writer();
+  await one.add({ digest: sha256(text("one")), size: 3 }, text("one"));
+  const late = randomBytes(2, 2 << 20);
+  /** How many packs the names that were saved last are of, and how much of each pack is saved. */
+  let names = 0;
+  const saved = new Map<number | null, number>();
+  const save = Deno.FsFile.prototype.sync;
+  using _ = stub(Deno.FsFile.prototype, "sync", async function (this: Deno.FsFile) {
+    const { isDirectory, ino, size } = this.statSync();
+    await save.call(this);
+    if (isDirectory) names = bench.packs.length;
+    else saved.set(ino, size);
+    if (saved.size === 1) await two.add({ digest: sha256(late), size: late.length }, late);
+  });
+  await one.commit();
+  await two.commit();
+  assertEquals(bench.packs.length, names);
+  for (const { name, size } of bench.packs) {
+    assertEquals(saved.get(Deno.statSync(`${bench.directory}/packs/${name}`).ino), size, name);
+  }
+});
