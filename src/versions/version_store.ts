@@ -28,6 +28,7 @@
  * @module
  */
 import type { DatabaseSync } from "node:sqlite";
+import { existsSync } from "@std/fs";
 import { join } from "@std/path";
 import { type Digest, digestToBytes } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
@@ -35,7 +36,7 @@ import { FilesyncError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
 import { turn } from "../core/turn.ts";
 import { lockState } from "../database/lock.ts";
-import { openDatabase, transaction } from "../database/open.ts";
+import { openDatabase, openToRead, transaction } from "../database/open.ts";
 import { namesChunk } from "../hashing/chunk_digest.ts";
 import { ChunkLog, type ChunkLogOptions } from "./chunk_log.ts";
 import { ContentReader } from "./content_reader.ts";
@@ -257,11 +258,12 @@ export class VersionStore implements Disposable {
 function openStore(directory: string, packs: PackFiles, readOnly: boolean): DatabaseSync {
   const path = join(directory, STORE_FILE);
   const options = { name: "versions", migrations: VERSIONS_MIGRATIONS, readOnly };
-  if (!readOnly && !exists(path) && packs.list().length > 0) {
+  // One without tables is as good as none: with a new one in its place all packs would be unknown, and removed.
+  if (!readOnly && packs.list().length > 0 && !hasTables(path)) {
     throw new FilesyncError({
       code: "io",
       operation: `open the versions in ${JSON.stringify(directory)}`,
-      reason: `${STORE_FILE} is gone, and the packs say nothing without it`,
+      reason: `${STORE_FILE} is gone or empty, and the packs say nothing without it`,
       hint: `Bring ${STORE_FILE} back from a copy, or move the whole directory away to begin anew`,
       permanent: true,
     });
@@ -276,12 +278,14 @@ function openStore(directory: string, packs: PackFiles, readOnly: boolean): Data
   }
 }
 
-function exists(path: string): boolean {
+/** Whether there is a database at `path` that anything was ever written to. What is damaged is for others to tell. */
+function hasTables(path: string): boolean {
+  if (!existsSync(path)) return false;
   try {
-    Deno.statSync(path);
-    return true;
+    using db = openToRead(path);
+    return db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() !== undefined;
   } catch {
-    return false;
+    return true;
   }
 }
 

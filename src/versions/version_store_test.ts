@@ -417,3 +417,17 @@ Deno.test("commit() saves what was added while the one before it was being saved
     assertEquals(saved.get(Deno.statSync(`${bench.directory}/packs/${name}`).ino), size, name);
   }
 });
+
+Deno.test("VersionStore removes no pack when its database was emptied", async () => {
+  using bench = new Bench();
+  await bench.snapshot({ a: text("a") });
+  bench.store[Symbol.dispose]();
+  const path = `${bench.directory}/store.db`;
+  const good = Deno.readFileSync(path);
+  Deno.truncateSync(path);
+  const error = assertThrows(() => new VersionStore(bench.directory), FilesyncError) as FilesyncError;
+  assertEquals([error.code, error.permanent, bench.packs.length], ["io", true, 1]);
+  Deno.writeFileSync(path, good);
+  bench.store = new VersionStore(bench.directory);
+  assertEquals(await bench.read(sha256(text("a"))), text("a"));
+});
