@@ -6,7 +6,7 @@
  * @module
  */
 import type { DatabaseSync } from "node:sqlite";
-import { FilesyncError } from "../core/errors.ts";
+import { FilesyncError, osCode } from "../core/errors.ts";
 import { digestFromBytes } from "../core/digest.ts";
 import { turn } from "../core/turn.ts";
 import { transaction } from "../database/open.ts";
@@ -173,23 +173,22 @@ async function emptyPack(
   );
   let isWhole = true;
   for (const { id, start, stored, length, live } of blocks) {
+    let data: Uint8Array;
     try {
-      if (live === length) log.moveBlock(id, packs.read(pack, start, stored), length);
-      else {
-        const data = reader.block(id)!;
-        const rows = chunksIn.all(id) as { id: number; digest: Uint8Array; start: number; length: number }[];
-        const chunks = rows.map((row) => ({
-          ...row,
-          data: data.subarray(row.start, row.start + row.length),
-        }));
-        if (chunks.every(({ digest, data }) => namesChunk(digestFromBytes(digest), data))) {
-          for (const { id, data } of chunks) log.moveChunk(id, data);
-          log.dropBlock(id);
-        } else isWhole = false;
-      }
+      data = live === length ? packs.read(pack, start, stored) : reader.block(id)!;
     } catch (error) {
       if (!isDamage(error)) throw error;
       isWhole = false;
+      continue;
+    }
+    if (live === length) log.moveBlock(id, data, length);
+    else {
+      const rows = chunksIn.all(id) as { id: number; digest: Uint8Array; start: number; length: number }[];
+      const chunks = rows.map((row) => ({ ...row, data: data.subarray(row.start, row.start + row.length) }));
+      if (chunks.every(({ digest, data }) => namesChunk(digestFromBytes(digest), data))) {
+        for (const { id, data } of chunks) log.moveChunk(id, data);
+        log.dropBlock(id);
+      } else isWhole = false;
     }
     if (log.pendingBytes >= COPY_BYTES) {
       await log.commit();
@@ -200,8 +199,8 @@ async function emptyPack(
   return isWhole && db.prepare("SELECT 1 FROM blocks WHERE pack = ?").get(pack) === undefined;
 }
 
-/** Whether `error` tells of bytes that are gone or changed, and not of the disk being full or the like. */
+/** Whether `error` of reading tells of bytes that are gone, changed or out of the disk's reach, and of nothing else. */
 export function isDamage(error: unknown): error is FilesyncError {
   return error instanceof FilesyncError &&
-    (error.code === "content-missing" || error.code === "digest-mismatch");
+    (["content-missing", "digest-mismatch"].includes(error.code) || osCode(error.cause) === "EIO");
 }

@@ -431,3 +431,26 @@ Deno.test("VersionStore removes no pack when its database was emptied", async ()
   bench.store = new VersionStore(bench.directory);
   assertEquals(await bench.read(sha256(text("a"))), text("a"));
 });
+
+Deno.test("scrub() tells of what the disk cannot read, and goes on; prune() does, too", async () => {
+  using bench = new Bench({ packBytes: 300_000 });
+  const files = { a: randomBytes(1, 200_000), b: randomBytes(2, 200_000), c: randomBytes(3, 200_000) };
+  for (const data of Object.values(files)) await bench.keep(data);
+  await bench.snapshot(files);
+  const bad = Deno.statSync(`${bench.directory}/packs/000002.pack`).ino;
+  const read = Deno.FsFile.prototype.readSync;
+  using _ = stub(Deno.FsFile.prototype, "readSync", function (this: Deno.FsFile, into: Uint8Array) {
+    if (this.statSync().ino === bad) throw Object.assign(new Error("Input/output error"), { code: "EIO" });
+    return read.call(this, into);
+  });
+  const damages = await bench.damages();
+  assertEquals(new Set(damages.flatMap(({ contents }) => contents.map(({ digest }) => digest))).size, 1);
+  assertEquals(damages[0].reason, "the disk reports an error");
+  await bench.snapshot({ b: files.b });
+  await bench.snapshot({ b: files.b, d: text("d") });
+  await bench.store.prune({ count: 1 }, NOW);
+  assertEquals(bench.packs.map(({ name }) => name).slice(0, 1), ["000002.pack"]);
+  const [{ chunk, length, contents: [{ start }] }] = damages;
+  await bench.store.repair(chunk, files.b.subarray(start, start + length));
+  assertEquals((await bench.damages()).length, damages.length - 1);
+});
