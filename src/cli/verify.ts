@@ -151,6 +151,12 @@ class Check {
 
   async #handle(root: TreeRoot, { path, recorded }: Finding, repair: boolean): Promise<void> {
     const entry = recorded as FileEntry;
+    if (isChanged(root, entry)) {
+      // All was read before anything is repaired: this is no damage any more, but somebody's work.
+      this.#counts.damaged--;
+      this.#counts.changed++;
+      return;
+    }
     if (repair && await this.#repairFile(root, entry)) {
       this.#repaired++;
       this.#tell("info", `"${path}" was damaged, and has its good content back`);
@@ -236,6 +242,13 @@ class Check {
   #progress(progress: ReadProgress): void {
     this.#options.printer.report({ type: "progress", ...progress, sentBytes: 0 });
   }
+}
+
+/** Whether something else stands there than what was recorded, as far as it can be told without reading it. */
+function isChanged(root: TreeRoot, { path, size, mtime }: FileEntry): boolean {
+  using anchor = root.anchor();
+  const stat = anchor.lstat(path);
+  return stat?.kind !== "file" || stat.size !== size || stat.mtime !== mtime;
 }
 
 function putOf({ path, size, mtime, mode, digest }: FileEntry) {

@@ -36,6 +36,20 @@ Deno.test("verify --repair takes good content from the versions, on either side"
   }
 });
 
+Deno.test("verify --repair leaves alone what somebody wrote since it was found damaged", async () => {
+  using test = await synced();
+  for (const name of ["a.txt", "b.txt"]) spoil(`${test.source}/${name}`);
+  // What is told of the first comes when both have been read.
+  const write = (told: string) => {
+    if (told.includes('"a.txt" was damaged')) makeTree(test.source, { "b.txt": "mine!" });
+  };
+  const context = test.home.context({ stdout: { write }, stderr: { write } });
+  const { code } = await test.home.runIn(context, "verify", test.source, "--repair");
+  assertEquals(Deno.readTextFileSync(`${test.source}/a.txt`), "good content");
+  assertEquals(Deno.readTextFileSync(`${test.source}/b.txt`), "mine!");
+  assertEquals(code, EXIT.done);
+});
+
 Deno.test("verify --repair takes good content from the other side when there are no versions", async () => {
   using test = new Backup();
   makeTree(test.source, { "a.txt": "good content" });
