@@ -17,7 +17,7 @@ import { usageError } from "./usage_error.ts";
 export const scanCommand: CommandBody = {
   description:
     "Walks <root> with several workers and brings a catalog up to date: every file with its size and time, and every change since the last scan. Look into it with `filesync changes` and `filesync report`, or with SQL.\n\n" +
-    "Symbolic links are not followed. A directory that cannot be read is a problem, and what is in it stays in the catalog as it was. Names in .filesyncignore files, in the language of .gitignore, are left out. A scan that is broken off leaves the catalog as it was.\n\n" +
+    "Symbolic links are not followed. A directory that cannot be read is a problem, and what is in it stays in the catalog as it was. Names in .filesyncignore files, in the language of .gitignore, are left out. A scan that is broken off leaves the catalog as it was; so does one of a directory in which nothing is any more, unless --allow-empty is given.\n\n" +
     "Several trees, and with --shard parts of one, may be scanned into one catalog at the same time, with PostgreSQL also from several machines.",
   arguments: [{ name: "root", description: "The directory to scan" }],
   flags: [
@@ -51,6 +51,11 @@ export const scanCommand: CommandBody = {
       value: "N",
       env: "FILESYNC_WORKERS",
       description: "Walk with N workers; by default one for each core, up to 8",
+    },
+    {
+      name: "allow-empty",
+      description:
+        "Believe that <root> was emptied, when nothing is in it any more; its disk may not be mounted",
     },
     { name: "shard", value: "I/N", description: "Scan only part I of N of the tree" },
     {
@@ -110,6 +115,7 @@ async function scan(invocation: Invocation, context: Context): Promise<number> {
     settings: { ignore, oneFileSystem, fingerprints, paranoid, workers: pool.size },
     ignore,
     oneFileSystem,
+    allowEmpty: invocation.has("allow-empty"),
     clock,
     signal,
     onProgress: (session) => showProgress(session, printer, (clock.now() - startedAt) / 1000),

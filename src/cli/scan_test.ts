@@ -178,3 +178,14 @@ Deno.test("parseShard() and parseMoment() refuse what makes no sense", () => {
     assertEquals(assertThrows(() => parseMoment(text, now, "--since"), FilesyncError).code, "usage");
   }
 });
+
+Deno.test("scan does not take a disk that is not mounted for an emptied one", async () => {
+  using home = new Home();
+  const root = makeTree(home.directory("tree"), { "a.txt": "1" });
+  await home.run("scan", root);
+  Deno.removeSync(`${root}/a.txt`);
+  const { code, err } = await home.run("scan", root);
+  assertEquals(code, EXIT.brake);
+  assertStringIncludes(err, "add --allow-empty");
+  assertEquals(jsonLines((await home.run("scan", root, "--allow-empty", "--json")).out).at(-1)!.removed, 1);
+});

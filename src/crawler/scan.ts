@@ -22,8 +22,8 @@ export interface ScanTreeOptions extends Omit<ScanOptions, "startedAt"> {
 /**
  * Walks a tree while its listings are loaded, and merges them.
  *
- * @throws {FilesyncError} When the root cannot be read, the catalog not be written, or the signal aborts: the
- * catalog is then what it was.
+ * @throws {FilesyncError} When the root cannot be read or is empty all at once, the catalog not be written, or the
+ * signal aborts: the catalog is then what it was.
  */
 export async function scanTree(
   store: Store,

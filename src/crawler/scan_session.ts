@@ -1,4 +1,5 @@
 /** One scan, from its beginning to its merge. @module */
+import { FilesyncError } from "../core/errors.ts";
 import type { Problem } from "../core/problem.ts";
 import { DirectoryIds, nextDirectoryId, sweepInterrupted } from "./directory_ids.ts";
 import { KIND, readListings } from "./listing.ts";
@@ -21,6 +22,8 @@ export interface ScanOptions {
   /** How it was asked for, and whatever the user wants to keep with it. */
   settings?: Record<string, unknown>;
   metadata?: Record<string, string>;
+  /** Whether a root in which nothing is any more was emptied, and its disk not just unmounted. @default {false} */
+  allowEmpty?: boolean;
   /** Milliseconds since the epoch. */
   startedAt: number;
 }
@@ -108,6 +111,7 @@ export class ScanSession implements AsyncDisposable {
   readonly #host: number;
   readonly #problems: Problem[] = [];
   readonly #unread: string[] = [];
+  #isEmpty = false;
   #isFinished = false;
 
   constructor(
@@ -131,9 +135,10 @@ export class ScanSession implements AsyncDisposable {
   /** Takes what a worker found. */
   async add({ packed, problems, unread }: Walked): Promise<void> {
     const listings = [...readListings(packed)];
-    for (const { files, bytes } of listings) {
+    for (const { path, files, bytes, rows } of listings) {
       this.found.files += files;
       this.found.bytes += bytes;
+      if (path === this.#options.root && rows.length === 0) this.#isEmpty = true;
     }
     this.found.directories += listings.length;
     this.found.problems += problems.length;
@@ -146,8 +151,10 @@ export class ScanSession implements AsyncDisposable {
    * Merges all of it into the catalog, in one transaction.
    *
    * @param now Milliseconds since the epoch.
+   * @throws {FilesyncError} `brake` when the root is empty and was not.
    */
   async finish(now: number): Promise<ScanSummary> {
+    if (this.#isEmpty) await this.#brake();
     await this.#staging.finish();
     const summary = await this.#store.merging(async () => {
       await this.#ids.keep();
@@ -171,6 +178,29 @@ export class ScanSession implements AsyncDisposable {
     if (this.#isFinished) return;
     await this.#ids.drop();
     await this.#store.sql.query("UPDATE scan_runs SET state = 'interrupted' WHERE id = $1", [this.scan]);
+  }
+
+  /**
+   * An empty directory is what is left where no disk is mounted any more. All that is known of it would be removed,
+   * with fingerprints that took days. Whoever watches a tree has a brake of their own.
+   */
+  async #brake(): Promise<void> {
+    const { root, kind, allowEmpty = false } = this.#options;
+    if (allowEmpty || kind === "live") return;
+    const { sql } = this.#store;
+    const known = await sql.query(
+      `SELECT 1 FROM directories d JOIN entries e ON e.directory_id = d.id
+       WHERE d.host_id = $1 AND ${isSamePath(sql.dialect, "d.path", "$2")} LIMIT 1`,
+      [this.#host, root],
+    );
+    if (known.length === 0) return;
+    throw new FilesyncError({
+      code: "brake",
+      operation: `scan ${JSON.stringify(root || "/")}`,
+      reason: "nothing is in it, and the catalog knows it otherwise",
+      hint: "Mount the disk it is on; if it was emptied, add --allow-empty",
+      permanent: true,
+    });
   }
 
   /** What could not be read was last seen by an earlier scan. */

@@ -100,9 +100,10 @@ function differences(before: Looks, after: Looks): string[] {
   ].sort();
 }
 
-/** Scans with a clock that stands still and without workers. */
+/** Scans with a clock that stands still and without workers; what is empty was emptied. */
 function scan(store: Store, root: string, options: Partial<ScanTreeOptions> = {}): Promise<ScanSummary> {
-  return scanTree(store, walkInThread, { host: "here", root, clock: new FakeClock(), ...options });
+  const usual = { host: "here", root, clock: new FakeClock(), allowEmpty: true };
+  return scanTree(store, walkInThread, { ...usual, ...options });
 }
 
 /** Microseconds of a column that shows a time. */
@@ -346,6 +347,25 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     const { scan: last, modified } = await scan(store, root);
     assertEquals(modified, 0);
     assertEquals(await seen(), [`a ${last}`, `b ${last}`, `c ${last}`]);
+  });
+
+  test("scan() of a root that is empty all at once does not take it for emptied", async (store, root) => {
+    makeTree(root, { a: "1", d: { b: "22" } });
+    await scan(store, root);
+    const before = await filesOf(store);
+    for (const name of ["a", "d"]) Deno.renameSync(`${root}/${name}`, `${root}-${name}`);
+    const scanAll = async (count: number) => {
+      for (let index = 1; index <= count; index++) {
+        await scan(store, root, { shard: { index, count }, allowEmpty: false });
+      }
+    };
+    for (const parts of [1, 2]) {
+      const error = await assertRejects(() => scanAll(parts), FilesyncError);
+      assertEquals(error.code, "brake");
+      assertEquals(await filesOf(store), before);
+    }
+    assertEquals((await scan(store, root)).removed, 2);
+    assertEquals((await scan(store, root, { allowEmpty: false })).removed, 0);
   });
 
   test("a scan that is broken off changes nothing, and the next one does it all", async (store, root) => {
