@@ -52,7 +52,7 @@ export async function recordChanges(
     if (!deep.some((path) => isWithin(directory, path))) directories.add(directory);
   }
   await using session = await beginScan(store, { host, root, kind: "live", startedAt: clock.now() });
-  using walker = new Walker({ root, ignore, oneFileSystem: false, shard: WHOLE });
+  using walker = new Walker({ root, ignore, oneFileSystem: false, shard: WHOLE, apart: session.apart });
   const whole: Task[] = [];
   for (const below of deep) {
     if (below === ROOT || await isKnown(store, host, `${root}/${below}`)) whole.push({ below, ruled: true });

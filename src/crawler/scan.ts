@@ -32,7 +32,8 @@ export async function scanTree(
 ): Promise<ScanSummary> {
   const { clock, root, signal, shard = WHOLE, ignore = [], oneFileSystem = false } = options;
   await using session = await beginScan(store, { ...options, startedAt: clock.now() });
-  for await (const walked of crawler.walk({ root, ignore, oneFileSystem, shard }, { signal })) {
+  const { apart } = session;
+  for await (const walked of crawler.walk({ root, ignore, oneFileSystem, shard, apart }, { signal })) {
     await session.add(walked);
     if (options.onProblem !== undefined) walked.problems.forEach(options.onProblem);
     options.onProgress?.(session);

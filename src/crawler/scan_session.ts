@@ -81,6 +81,10 @@ export async function beginScan(store: Store, options: ScanOptions): Promise<Sca
       [host, root, part, kind, scan],
     );
     await sweepInterrupted(sql);
+    const apart = await sql.query(
+      `SELECT path FROM roots WHERE host_id = $1 AND ${isBelow({ ...dialect, pathKey: same }, "path", "$2")}`,
+      [hostId, root],
+    );
     return new ScanSession(
       store,
       staging,
@@ -89,6 +93,7 @@ export async function beginScan(store: Store, options: ScanOptions): Promise<Sca
       scan,
       hostId as number,
       last?.files as number | undefined,
+      apart.map(({ path }) => path as string),
     );
   } catch (error) {
     await sql.query("DELETE FROM scan_runs WHERE id = $1", [scan]);
@@ -102,6 +107,8 @@ export class ScanSession implements AsyncDisposable {
   readonly scan: number;
   /** How many files the last scan of the same tree found. */
   readonly estimate: number | undefined;
+  /** The trees below its root that are scanned for themselves. */
+  readonly apart: readonly string[];
   /** What was found so far. */
   readonly found = { files: 0, directories: 0, bytes: 0, problems: 0 };
   readonly #store: Store;
@@ -122,6 +129,7 @@ export class ScanSession implements AsyncDisposable {
     scan: number,
     host: number,
     estimate: number | undefined,
+    apart: readonly string[],
   ) {
     this.#store = store;
     this.#staging = staging;
@@ -130,6 +138,7 @@ export class ScanSession implements AsyncDisposable {
     this.#host = host;
     this.scan = scan;
     this.estimate = estimate;
+    this.apart = apart;
   }
 
   /** Takes what a worker found. */

@@ -16,6 +16,11 @@ export interface WalkOptions {
   ignore: readonly string[];
   oneFileSystem: boolean;
   shard: Shard;
+  /**
+   * Trees below the root that are scanned for themselves, by absolute path: where rules leave one out, it is not
+   * walked, but still said to be there. @default {[]}
+   */
+  apart?: readonly string[];
 }
 
 /** A directory that is still to be walked. */
@@ -47,12 +52,16 @@ export class Walker implements Disposable {
   readonly #writer = new ListingWriter();
   /** Takes the listings that belong to other parts of the tree. */
   readonly #scrap = new ListingWriter();
+  /** Directories that hold trees apart, and those themselves, below the root. */
+  readonly #apart: ReadonlySet<string>;
   /** Opened when a rule is first met. */
   #rules: { rules: IgnoreRules; root: TreeRoot } | undefined;
 
   constructor(options: WalkOptions) {
     this.#options = options;
     this.#reader = openDirectoryReader(options.root, options.oneFileSystem);
+    const names = (options.apart ?? []).map((path) => path.slice(options.root.length + 1).split("/"));
+    this.#apart = new Set(names.flatMap((path) => path.map((_, i) => path.slice(0, i + 1).join("/"))));
   }
 
   /**
@@ -81,6 +90,7 @@ export class Walker implements Disposable {
     const share = shareOf(below, shard);
     if (share === "foreign") return;
     const path = below === "" ? root : `${root}/${below}`;
+    const pathOf = (name: string) => below === "" ? name : `${below}/${name}`;
     const before = found.length;
     const problems = answer.problems.length;
     let ruled = task.ruled || this.#options.ignore.length > 0;
@@ -90,9 +100,15 @@ export class Walker implements Disposable {
         { path, below, asks: ruled, stopAt: ruled ? undefined : RULE_FILE },
         share === "mine" ? this.#writer : this.#scrap,
         {
-          ignores: (name, isDirectory) =>
-            this.#rules!.rules.ignores((below === "" ? name : `${below}/${name}`) as TreePath, isDirectory),
-          directory: (name) => found.push({ below: below === "" ? name : `${below}/${name}`, ruled }),
+          ignores: (name, isDirectory) => {
+            const path = pathOf(name);
+            return !(isDirectory && this.#apart.has(path)) && this.#ignores(path, isDirectory);
+          },
+          directory: (name) => {
+            const path = pathOf(name);
+            const isLeftOut = ruled && this.#apart.has(path) && this.#ignores(path, true);
+            if (!isLeftOut) found.push({ below: path, ruled });
+          },
           problem: (name, reason) => answer.problems.push(problemWith(`${path}/${name}`, reason)),
         },
       );
@@ -114,6 +130,10 @@ export class Walker implements Disposable {
       answer.unread.push(path);
       answer.problems.push(problemWith(path || "/", error));
     }
+  }
+
+  #ignores(path: string, isDirectory: boolean): boolean {
+    return this.#rules!.rules.ignores(path as TreePath, isDirectory);
   }
 
   /** Reads the rules for a directory now: while it is listed nothing else may be asked of the system. */

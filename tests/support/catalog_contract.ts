@@ -423,6 +423,30 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals(await filesOf(store), []);
   });
 
+  test("scan() leaves alone what its rules leave out and another scan sees", async (store, root) => {
+    makeTree(root, { a: "1", mnt: { x: "", disk: { b: "22", c: { d: "" } } }, temp: { e: "" } });
+    await scan(store, `${root}/mnt/disk`);
+    const options = { ignore: ["/mnt/", "temp/"] };
+    for (const added of [1, 0]) {
+      const { scan: _, ...summary } = await scan(store, root, options);
+      assertEquals([summary.added, summary.removed], [added, 0]);
+      const again = await scan(store, `${root}/mnt/disk`);
+      assertEquals([again.added, again.removed], [0, 0]);
+    }
+    const { added, removed } = await recordChanges(
+      store,
+      [{ path: "a" as TreePath, deep: false }],
+      { ...{ host: "here", root, clock: new FakeClock() }, ...options },
+    );
+    assertEquals([added, removed], [0, 0]);
+    // What is not scanned for itself is not kept, and what is gone is gone.
+    assertEquals((await scan(store, root)).added, 2);
+    assertEquals((await scan(store, root, options)).removed, 1);
+    Deno.removeSync(`${root}/mnt`, { recursive: true });
+    assertEquals((await scan(store, root, options)).removed, 3);
+    assertEquals(await filesOf(store), linesOf(lookAt(root)).filter((line) => !line.includes("/temp/")));
+  });
+
   test("beginScan() lets one scan of a tree run at a time", async (store, root) => {
     const begin = (root: string) => beginScan(store, { host: "here", root, startedAt: 0 });
     await using _first = await begin(root);
