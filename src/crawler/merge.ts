@@ -107,6 +107,7 @@ export async function merge(sql: Sql, { scan, host, staging }: MergeInput): Prom
   }
   if (listed === fresh) return totals;
 
+  await keepAdded(sql, scan, "SELECT id FROM placed WHERE is_new = 0");
   await sql.script(`
     UPDATE directories SET print = s.print, files = s.files, bytes = s.bytes, changed_scan = ${scan}, last_seen = NULL
       FROM placed p JOIN ${staging.directories} s ON s.id = p.staged
@@ -228,6 +229,24 @@ async function takeBack(sql: Sql, staging: StagingTables): Promise<void> {
       WHERE s.known_scan IS NULL AND p.is_new = 0 AND s.print IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM entries n WHERE n.directory_id = s.id AND n.name = e.name);
     DELETE FROM entries WHERE directory_id IN (${met})`);
+}
+
+/**
+ * Writes the rows of files that were added by scans which began after this one and were merged before it, as if
+ * something else had happened to them since. Whoever asks for added files looks only into directories that were
+ * changed by the same scan or a later one, and this one is about to be the last that did.
+ *
+ * @param directories SQL for ids of directories that will be recorded as changed by `scan`.
+ */
+export async function keepAdded(sql: Sql, scan: number, directories: string): Promise<void> {
+  const late = `d.id IN (${directories}) AND d.changed_scan > ${scan}`;
+  const added = `e.changed_scan IS NULL AND e.first_scan > ${scan} AND ${isFile("e.kind")}`;
+  await sql.script(`
+    INSERT INTO changes (scan_id, path, kind, new_size, new_mtime, new_fingerprint)
+      SELECT e.first_scan, d.path || '/' || e.name, 'added', e.size, e.mtime, e.fingerprint
+      FROM directories d JOIN entries e ON e.directory_id = d.id WHERE ${late} AND ${added};
+    UPDATE entries AS e SET changed_scan = first_scan
+      WHERE e.directory_id IN (SELECT d.id FROM directories d WHERE ${late}) AND ${added}`);
 }
 
 /** The totals, from the temporary tables of the merge. */

@@ -3,9 +3,9 @@ import { FilesyncError } from "../core/errors.ts";
 import type { Problem } from "../core/problem.ts";
 import { DirectoryIds, nextDirectoryId, sweepInterrupted } from "./directory_ids.ts";
 import { KIND, readListings } from "./listing.ts";
-import { merge, type MergeTotals } from "./merge.ts";
+import { keepAdded, merge, type MergeTotals } from "./merge.ts";
 import { type Shard, SHARED_LEVELS, WHOLE } from "./shard.ts";
-import { isBelow, isSamePath } from "./sql.ts";
+import { isBelow, isSamePath, type Value } from "./sql.ts";
 import { scanName, type Staging, type Store } from "./store.ts";
 import type { Walked } from "./walker.ts";
 
@@ -233,21 +233,41 @@ export class ScanSession implements AsyncDisposable {
    * and of parts of it come, or meet.
    */
   async #linkTops(): Promise<void> {
-    const { sql } = this.#store;
     const { root, shard = WHOLE } = this.#options;
-    const depth = "length(s.path) - length(replace(s.path, '/', ''))";
-    const paths = shard.count === 1 ? [root] : (await sql.query(
-      `SELECT s.path FROM placed p JOIN ${this.#staging.tables.directories} s ON s.id = p.staged
-       WHERE p.is_new = 1 AND ${depth} <= $1`,
-      [root.split("/").length - 1 + SHARED_LEVELS],
-    )).map(({ path }) => path as string);
-    for (let path of paths) {
+    const tops = shard.count === 1
+      ? [root]
+      : await this.#newDirectories(`${DEPTH} <= $1`, [depthOf(root) + SHARED_LEVELS]);
+    for (let path of [...tops, ...await this.#orphans()]) {
       for (let slash = path.lastIndexOf("/"); slash >= 0; slash = path.lastIndexOf("/")) {
         const [above, name] = [path.slice(0, slash), path.slice(slash + 1)];
         if (!await this.#link(above, name)) break;
         path = above;
       }
     }
+  }
+
+  /** New directories in those of which another scan recorded meanwhile what it saw, or that they are gone. */
+  async #orphans(): Promise<string[]> {
+    const { sql } = this.#store;
+    const skipped = await sql.query(
+      `SELECT path FROM ${this.#staging.tables.directories} WHERE id NOT IN (SELECT staged FROM placed)`,
+    );
+    const orphans: string[] = [];
+    for (const { path } of skipped as { path: string }[]) {
+      const inIt = `${isBelow({ ...sql.dialect, pathKey: same }, "s.path", "$1")} AND ${DEPTH} = $2`;
+      orphans.push(...await this.#newDirectories(inIt, [path, depthOf(path) + 1]));
+    }
+    return orphans;
+  }
+
+  /** The paths of directories that are new and fulfil a condition. */
+  async #newDirectories(condition: string, parameters: Value[]): Promise<string[]> {
+    const rows = await this.#store.sql.query(
+      `SELECT s.path FROM placed p JOIN ${this.#staging.tables.directories} s ON s.id = p.staged
+       WHERE p.is_new = 1 AND ${condition}`,
+      parameters,
+    );
+    return rows.map(({ path }) => path as string);
   }
 
   /** Whether `name` was not known in the directory `above` yet. */
@@ -277,6 +297,7 @@ export class ScanSession implements AsyncDisposable {
        VALUES ($1, $2, ${KIND.directory}, 0, 0, 0, $3)`,
       [id, name, this.scan],
     );
+    await keepAdded(sql, this.scan, String(id));
     await sql.query("UPDATE directories SET print = NULL, changed_scan = $1 WHERE id = $2", [this.scan, id]);
     return true;
   }
@@ -334,3 +355,10 @@ export class ScanSession implements AsyncDisposable {
 }
 
 const same = (path: string) => path;
+
+/** How many slashes are in a path of `s`. */
+const DEPTH = "length(s.path) - length(replace(s.path, '/', ''))";
+
+function depthOf(path: string): number {
+  return path.split("/").length - 1;
+}

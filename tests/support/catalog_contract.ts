@@ -535,6 +535,46 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals((await store.sql.query("SELECT count(*) AS n FROM reservations"))[0].n, 0);
   });
 
+  test("changes() gives what a short scan found while a long one ran", async (store, root) => {
+    makeTree(root, { d: { a: "1" } });
+    await scan(store, root);
+    {
+      await using long = await beginScan(store, { host: "here", root, startedAt: 0 });
+      makeTree(root, { d: { b: "22" } });
+      const short = await scan(store, `${root}/d`);
+      makeTree(root, { d: { c: "333" } });
+      for await (
+        const walked of walkInThread.walk({ root, ignore: [], oneFileSystem: false, shard: WHOLE })
+      ) await long.add(walked);
+      assertEquals((await long.finish(0)).added, 1);
+      const paths = async (scan: number) =>
+        (await Array.fromAsync(changes(store.sql, { scan }))).flat().map(({ path }) => path);
+      assertEquals(await paths(long.scan), [`${root}/d/c`]);
+      assertEquals(await paths(short.scan), [`${root}/d/b`]);
+    }
+  });
+
+  test(
+    "of two scans that meet, nothing stays of what only one saw",
+    async (store, root) => {
+      makeTree(root, { d: { a: "1" } });
+      await scan(store, root);
+      {
+        await using slow = await beginScan(store, { host: "here", root, startedAt: 0 });
+        makeTree(root, { d: { new: { deep: { x: "" } } } });
+        for await (
+          const walked of walkInThread.walk({ root, ignore: [], oneFileSystem: false, shard: WHOLE })
+        ) await slow.add(walked);
+        Deno.removeSync(`${root}/d/new`, { recursive: true });
+        Deno.writeTextFileSync(`${root}/d/a`, "22");
+        await scan(store, `${root}/d`);
+        await slow.finish(0);
+      }
+      await scan(store, root);
+      assertEquals(await filesOf(store), linesOf(lookAt(root)));
+    },
+  );
+
   test("a scan that another one took for dead merges nothing, and leaves nothing", async (store, root) => {
     makeTree(root, { d: { a: "1" } });
     {
