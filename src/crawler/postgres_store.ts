@@ -34,8 +34,9 @@ type Client = ReturnType<typeof connect>;
  */
 export async function openPostgresStore(url: URL, options: PostgresOptions = {}): Promise<Store> {
   const name = `postgres://${url.username && `${url.username}@`}${url.host}${url.pathname}`;
-  const client = connect(url, options);
-  const sql = new PostgresSql(client, name);
+  let breaks = 0;
+  const client = connect(url, { ...options, onBreak: () => breaks++ });
+  const sql = new PostgresSql(client, name, () => breaks);
   try {
     await migrate(sql, name, options.readOnly ?? false);
   } catch (error) {
@@ -46,7 +47,10 @@ export async function openPostgresStore(url: URL, options: PostgresOptions = {})
 }
 
 /** A connection of its own, which opens when it is first used. */
-function connect(url: URL, { password, readOnly = false }: PostgresOptions) {
+function connect(
+  url: URL,
+  { password, readOnly = false, onBreak }: PostgresOptions & { onBreak?: () => void },
+) {
   const socket = url.searchParams.get("host");
   const ssl = url.searchParams.get("sslmode");
   return postgres({
@@ -57,6 +61,9 @@ function connect(url: URL, { password, readOnly = false }: PostgresOptions) {
     password: decodeURIComponent(url.password) || password,
     ssl: ssl === null || ssl === "disable" ? false : ssl as "require" | "prefer" | "verify-full",
     max: 1,
+    // The locks of a scan last as long as its connection, which would be changed for a new one after half an hour.
+    max_lifetime: null,
+    onclose: onBreak,
     onnotice: () => {},
     connection: {
       application_name: "filesync",
@@ -195,14 +202,20 @@ class PostgresSql implements Sql {
   readonly dialect = POSTGRES;
   readonly #client: Client;
   readonly #name: string;
+  readonly #breaks: () => number;
+  /** While a transaction lasts: how often the connection had broken when it began. */
+  #begunAt: number | undefined;
 
-  constructor(client: Client, name: string) {
+  /** @param breaks How often the connection broke; the client makes a new one by itself. */
+  constructor(client: Client, name: string, breaks: () => number) {
     this.#client = client;
     this.#name = name;
+    this.#breaks = breaks;
   }
 
   async query(text: string, parameters: readonly Value[] = []): Promise<Row[]> {
     try {
+      this.#requireUnbroken();
       return [...await this.#client.unsafe(text, parameters as postgres.ParameterOrJSON<never>[])] as Row[];
     } catch (error) {
       throw toPostgresError(this.#name, error);
@@ -211,6 +224,7 @@ class PostgresSql implements Sql {
 
   async script(text: string): Promise<void> {
     try {
+      this.#requireUnbroken();
       await this.#client.unsafe(text).simple();
     } catch (error) {
       throw toPostgresError(this.#name, error);
@@ -219,6 +233,7 @@ class PostgresSql implements Sql {
 
   async *rows(text: string, parameters: readonly Value[] = []): AsyncGenerator<Row[]> {
     try {
+      this.#requireUnbroken();
       const query = this.#client.unsafe(text, parameters as postgres.ParameterOrJSON<never>[]);
       for await (const rows of query.cursor(PIECE_ROWS)) yield rows as unknown as Row[];
     } catch (error) {
@@ -228,6 +243,7 @@ class PostgresSql implements Sql {
 
   async transaction<T>(fn: () => Promise<T>): Promise<T> {
     await this.script("BEGIN");
+    this.#begunAt = this.#breaks();
     try {
       const result = await fn();
       await this.script("COMMIT");
@@ -236,7 +252,20 @@ class PostgresSql implements Sql {
       // The connection may be what failed.
       await this.script("ROLLBACK").catch(() => {});
       throw error;
+    } finally {
+      this.#begunAt = undefined;
     }
+  }
+
+  /** Refuses to go on with the rest of a transaction on a new connection, where it would be none. */
+  #requireUnbroken(): void {
+    if (this.#begunAt === undefined || this.#begunAt === this.#breaks()) return;
+    throw new FilesyncError({
+      code: "unreachable",
+      operation: `use the catalog ${this.#name}`,
+      reason: "the connection to the server broke",
+      hint: "Run it again",
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { stub } from "@std/testing/mock";
 import { testCatalog } from "../../tests/support/catalog_contract.ts";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
 import { HAS_POSTGRES, PostgresServer } from "../../tests/support/postgres.ts";
@@ -35,6 +36,39 @@ if (HAS_POSTGRES) {
       assertEquals((await one.sql.query(staged))[0].n, 2);
     }
     await using _again = await beginScan(two, options);
+  });
+
+  Deno.test("PostgreSQL catalog: a transaction does not go on outside of itself when the connection breaks", async () => {
+    const url = await server.database();
+    await using store = await openPostgresStore(url);
+    await using other = await openPostgresStore(url);
+    const { sql } = store;
+    const count = async () => (await other.sql.query("SELECT count(*) AS n FROM hosts"))[0].n;
+    const error = await assertRejects(() =>
+      sql.transaction(async () => {
+        await sql.query("INSERT INTO hosts (name) VALUES ('one')");
+        const [{ pid }] = await sql.query("SELECT pg_backend_pid() AS pid");
+        await other.sql.query("SELECT pg_terminate_backend($1::int, 10000)", [pid]);
+        // This end hears of it with the next question, or before.
+        await sql.query("SELECT 1").catch(() => {});
+        await sql.query("INSERT INTO hosts (name) VALUES ('two')");
+      }), FilesyncError);
+    assertEquals([(error as FilesyncError).code, await count()], ["unreachable", 0]);
+    // The next one has a new connection.
+    await sql.transaction(() => sql.query("INSERT INTO hosts (name) VALUES ('three')"));
+    assertEquals(await count(), 1);
+  });
+
+  Deno.test("PostgreSQL catalog: a connection is not changed for a new one, which would have no locks", async () => {
+    // What the client makes a lifetime of: between 30 and 60 minutes, or now 10 ms.
+    using _ = stub(Math, "random", () => -1 + 0.01 / 1800);
+    await using store = await openPostgresStore(await server.database());
+    const pid = async () => (await store.sql.query("SELECT pg_backend_pid() AS pid"))[0].pid;
+    const first = await pid();
+    for (let i = 0; i < 20; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      assertEquals(await pid(), first);
+    }
   });
 
   Deno.test("PostgreSQL catalog: files can be asked for by ltree", async () => {
