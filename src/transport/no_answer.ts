@@ -13,7 +13,11 @@ const CHECK = "Check that `filesync serve` runs there and that the address is ri
 /** What the words of Deno's and of node's clients mean; the first one that fits counts. */
 const MEANINGS: readonly (readonly [words: RegExp, reason: string, hint?: string])[] = [
   [/connection refused|ECONNREFUSED/i, "nothing listens there (connection refused)"],
-  [/dns error|lookup address|name or service|ENOTFOUND|EAI_AGAIN/i, "the host name is not known"],
+  [
+    /dns error|lookup address|name or service|ENOTFOUND|EAI_AGAIN/i,
+    "the host name is not known",
+    "Check the name; a directory on this machine is written ./name or /path/name",
+  ],
   [/network is unreachable|no route|ENETUNREACH|EHOSTUNREACH/i, "there is no network to it"],
   [
     // The "bad ports" of the Fetch standard.
