@@ -161,8 +161,12 @@ export class Inspector {
     const ruled = looks.map(({ path }) => path).filter((path) => nameOf(path) === RULE_FILE).map(parentOf);
     for (const directory of ruled) this.#options.rules.forget(directory);
     const pass = new Pass(this.#options, this.#restless, signal);
+    // Of a tree that appeared all directories are looked into again: with the topmost of them all are.
+    const tops = new Set(outermost(looks.filter(({ deep }) => deep).map(({ path }) => path)));
     // Parents first, so that a directory that appeared or moved is met before what is in it.
-    for (const look of [...looks].sort((a, b) => a.path < b.path ? -1 : 1)) await pass.look(look);
+    for (const look of [...looks].sort((a, b) => a.path < b.path ? -1 : 1)) {
+      await pass.look({ ...look, deep: tops.has(look.path) });
+    }
     // What was left out before may not be now.
     for (const directory of ruled) await pass.look({ path: directory, deep: true });
     return await pass.finish();

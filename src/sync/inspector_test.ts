@@ -381,6 +381,14 @@ Deno.test("look() looks below a known directory only when it is told to", async 
   assertEquals(scene.bench.queued, ["put d/f"]);
 });
 
+Deno.test("look() looks into each directory once, however many above it are to be looked into", async () => {
+  using scene = await Scene.of({ d: { e: { f: { g: "1" } } }, ...BALLAST });
+  const looks = ["d", "d/e", "d/e/f"].map((path) => ({ path: path as TreePath, deep: true }));
+  makeTree(scene.source, { d: { e: { f: { h: "2" } } } });
+  await scene.bench.inspector.look(looks);
+  assertEquals([scene.bench.progress?.directories, scene.bench.queued.includes("put d/e/f/h")], [3, true]);
+});
+
 Deno.test("look() is fine with a path that was never there", async () => {
   using scene = await Scene.of({ f: "a" });
   const { problems } = await scene.bench.look("x", "x/y", "f/g");
