@@ -143,9 +143,12 @@ export class Pusher implements AsyncDisposable {
    * @param exactly Whether to ask the receiver, too, what it holds.
    */
   async plan(signal: AbortSignal, exactly = false): Promise<void> {
-    await this.#lookAtAll(signal);
+    this.#isOnce = true;
+    const stopped = AbortSignal.any([signal, this.#stop.signal]);
+    await this.#lookAtAll(stopped);
+    while (this.#pendingLooks > 0) await this.#options.clock.sleep(POLL_MS, stopped);
     if (!exactly) return;
-    this.#sender = this.#createSender(0, signal);
+    this.#sender = this.#createSender(0, stopped);
     await this.#sender.plan();
   }
 

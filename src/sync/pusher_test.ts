@@ -257,6 +257,21 @@ Deno.test("plan() queues what is needed, and sends nothing", async () => {
   assertEquals([scene.receiver.calls, await treeText(scene.destination)], [[], ""]);
 });
 
+Deno.test("plan() has what changed while it was read, too", async () => {
+  const describer = new DirectDescriber();
+  await using scene = new Scene({ a: "1" }, {}, { pool: describer as unknown as DescribePool });
+  const path = `${scene.source}/big`;
+  Deno.writeFileSync(path, new Uint8Array(5 << 20));
+  describer.onRead = (reads) => {
+    if (reads === 1) Deno.writeTextFileSync(path, "more", { append: true });
+  };
+  await scene.pusher.plan(new AbortController().signal);
+  assertEquals(scene.state.queue.pending().map(({ action }) => action.path as string).toSorted(), [
+    "a",
+    "big",
+  ]);
+});
+
 Deno.test("Pusher needs a source that is there", () => {
   using temp = new TempDirectory();
   using state = new SourceState(`${temp.path}/state`, { clock: systemClock });
