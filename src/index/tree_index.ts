@@ -209,6 +209,21 @@ export class TreeIndex implements Disposable {
     return new Set(rows.map(({ path }) => path));
   }
 
+  /** Those of `paths` below which something stands. */
+  filledAmong(paths: readonly TreePath[]): Set<TreePath> {
+    const rows = this.sql(`
+      SELECT value AS path FROM json_each(?) WHERE EXISTS (SELECT 1 FROM entries WHERE parent = value)`)
+      .all(JSON.stringify(paths)) as { path: TreePath }[];
+    return new Set(rows.map(({ path }) => path));
+  }
+
+  /** How what is below `directory` and before the path `before` looked: the last `most` of it, last first. */
+  lastBelow(directory: TreePath, most: number, before?: TreePath): SeenEntry[] {
+    const { low, high } = rangeBelow(directory);
+    return this.#seen("WHERE path >= ? AND path < ? ORDER BY path DESC LIMIT ?")
+      .all(low, before ?? high, most).map(toSeenEntry);
+  }
+
   /** How everything directly in `directory` looked, in no order. */
   children(directory: TreePath): SeenEntry[] {
     return this.#seen("WHERE parent = ?").all(directory).map(toSeenEntry);
@@ -484,7 +499,7 @@ export class TreeIndex implements Disposable {
     if (this.db.isOpen) this.db.close();
   }
 
-  #seen(where: string): { all(...values: string[]): SeenRow[] } {
+  #seen(where: string): { all(...values: (string | number)[]): SeenRow[] } {
     return this.#lists<SeenRow>(
       `SELECT path, kind, size, mtime, mode, ctime, dev, ino, looked_at FROM entries ${where}`,
     );

@@ -37,6 +37,7 @@ import type { Durability } from "./durability.ts";
 import { isRespelled, requireExpected, type Verified, verifyExpected } from "./expectation.ts";
 import type { Keeper } from "./keeper.ts";
 import type { ActionResult, Batch, BatchResult } from "./receiver.ts";
+import { removeAhead } from "./remove_ahead.ts";
 import { overtaken, refuseTooDeep, standsInTheWay } from "./refusals.ts";
 
 /** What a batch is applied to. */
@@ -80,12 +81,14 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
     const kept = keeping?.commit(together);
     await (together ? durability.syncAll(since) : syncContents(batch, prepared)).finally(() => kept);
     const verified = await verifyExpected(batch.actions, anchor, index, target.clock);
-    const answer = await target.writing.run(() =>
+    const answer = await target.writing.run(async () => {
       // The same batch may have been sent twice, and the other one have been faster.
-      Promise.resolve(
-        answerTo(index, batch) ?? carryOut(batch, { prepared, verified, keeping }, anchor, target, together),
-      )
-    );
+      const known = answerTo(index, batch);
+      if (known !== undefined) return known;
+      const work = new BatchWork(anchor, target, { verified, keeping });
+      await work.removeAhead(batch.actions);
+      return carryOut(batch, { prepared, work, keeping }, anchor, target, together);
+    });
     return together ? await whenDurable(answer, batch, target, since) : answer;
   } catch (error) {
     // What was written before the disk failed may be lost, however good it looks in memory.
@@ -223,7 +226,7 @@ const TREE_DIFFERS = new Set<ErrorCode>(["conflict", "exists-unknown", "not-foun
 /** What is ready when the tree is changed. */
 interface Ready {
   prepared: Prepared[];
-  verified: Verified;
+  work: BatchWork;
   keeping: BatchKeeper | undefined;
 }
 
@@ -234,7 +237,7 @@ interface Ready {
  */
 function carryOut(
   batch: Batch,
-  { prepared, verified, keeping }: Ready,
+  { prepared, work, keeping }: Ready,
   anchor: Anchor,
   target: BatchTarget,
   syncedLater: boolean,
@@ -245,7 +248,6 @@ function carryOut(
   // Whatever comes of it, what went is kept.
   using settling = new DisposableStack();
   settling.defer(() => keeping?.settle());
-  const work = new BatchWork(anchor, target, { verified, keeping });
   using recording = new DisposableStack();
   recording.defer(() => target.onUnrecorded());
   const answer = index.transaction(() => {
@@ -304,6 +306,7 @@ class BatchWork {
   readonly #verified: Verified;
   readonly #keeping: BatchKeeper | undefined;
   readonly #onStale: (path: TreePath) => void;
+  readonly #onUnrecorded: () => void;
   readonly #touched = new Set<TreePath>();
   /** Directories whose names mean no others. */
   readonly #ownNames = new Set<TreePath>([ROOT]);
@@ -312,8 +315,8 @@ class BatchWork {
 
   constructor(
     anchor: Anchor,
-    { index, clock, onStale }: BatchTarget,
-    { verified, keeping }: Pick<Ready, "verified" | "keeping">,
+    { index, clock, onStale, onUnrecorded }: BatchTarget,
+    { verified, keeping }: { verified: Verified; keeping: BatchKeeper | undefined },
   ) {
     this.#anchor = anchor;
     this.#index = index;
@@ -321,6 +324,19 @@ class BatchWork {
     this.#verified = verified;
     this.#keeping = keeping;
     this.#onStale = onStale;
+    this.#onUnrecorded = onUnrecorded;
+  }
+
+  /** Begins with what is much to remove, in pieces: before {@linkcode do}, and while nothing else changes the tree. */
+  removeAhead(actions: readonly Action[]): Promise<void> {
+    return removeAhead(actions, {
+      anchor: this.#anchor,
+      index: this.#index,
+      keeping: this.#keeping,
+      now: this.#now,
+      unlock: (directory) => void this.#unlock(directory),
+      onUnrecorded: this.#onUnrecorded,
+    });
   }
 
   /** Carries out `action`, if need be in directories that their own mode makes read-only. */
