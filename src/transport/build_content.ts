@@ -172,6 +172,9 @@ interface Run {
   to: number;
 }
 
+/** Files that chunks are taken from, open at once: an archive may have chunks of every file of a tree. */
+const MOST_OPEN = 64;
+
 /** Builds a file from its chunks: those that lie in it already, elsewhere in it, in the tree or staged. */
 async function assemble(
   { manifest, arrived }: ChunkPlan,
@@ -181,22 +184,34 @@ async function assemble(
 ): Promise<void> {
   if (manifest.reduce((sum, { length }) => sum + length, 0) !== put.size) throw contentMismatch(put, "size");
   using opened = new DisposableStack();
-  const files = new Map<Digest, OpenFile | undefined>();
+  /** Those that are open, the one that was used last at the end. */
+  const files = new Map<Digest, OpenFile>();
+  opened.defer(() => files.forEach((file) => file[Symbol.dispose]()));
   const sources = new Map<TreePath, Digest>();
   let usedStaging = false;
 
   /** Opens any path that holds a content. */
-  const fileWith = (content: Digest): OpenFile | undefined => {
-    if (files.has(content)) return files.get(content);
-    let file: OpenFile | undefined;
+  const openAny = (content: Digest): OpenFile | undefined => {
     for (const path of index.pathsWith(content)) {
       try {
-        file = opened.use(anchor.openRead(path));
+        const file = anchor.openRead(path);
         sources.set(path, content);
-        break;
+        return file;
       } catch {
         onStale(path, content);
       }
+    }
+  };
+
+  /** A file that holds a content, to be used before another {@linkcode MOST_OPEN} are asked for. */
+  const fileWith = (content: Digest): OpenFile | undefined => {
+    const file = files.get(content) ?? openAny(content);
+    if (file === undefined) return undefined;
+    files.delete(content);
+    const [oldest] = files;
+    if (files.size >= MOST_OPEN) {
+      files.delete(oldest[0]);
+      oldest[1][Symbol.dispose]();
     }
     files.set(content, file);
     return file;
