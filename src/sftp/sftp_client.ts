@@ -71,6 +71,12 @@ export class SftpClient {
     this.#client.end();
   }
 
+  /** Ends the connection without waiting for the server: whoever waits for an answer is told that it is lost. */
+  break(): void {
+    this.#isOpen = false;
+    this.#client.destroy();
+  }
+
   /** What stands at `path`, a link as such; `undefined` when nothing does. */
   async lstat(path: string): Promise<RemoteStat | undefined> {
     try {

@@ -67,6 +67,8 @@ export interface SftpReceiverOptions {
 const MAX_BATCH_BYTES = 8 << 20;
 /** Most actions, offers, chunks, ranges or groups in one call. */
 const MAX_BATCH_ITEMS = 2_000;
+/** How long the work in hand is waited for at the end, milliseconds: as long as a server of ours does. */
+const DRAIN_MS = 10_000;
 /** How long {@linkcode SftpReceiver.open} waits for the first look, milliseconds. */
 const READY_SOON_MS = 1_000;
 
@@ -296,10 +298,17 @@ export class SftpReceiver implements Receiver, AsyncDisposable {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    const ended = new AbortController();
+    const session = this.#session?.catch(() => undefined);
+    // What became of the work in hand is found by the next look.
+    this.#options.clock.sleep(DRAIN_MS, ended.signal).then(
+      async () => (await session)?.tree.client.break(),
+      () => {/* It was done before. */},
+    );
     await Promise.allSettled([...this.#working, this.#looking]);
     await this.#writing.run(() => Promise.resolve());
-    const session = await this.#session?.catch(() => undefined);
-    session?.tree.client.close();
+    ended.abort();
+    (await session)?.tree.client.close();
     this.#resources.dispose();
   }
 

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { assertEquals, assertLess, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { existsSync } from "@std/fs";
 import { randomBytes } from "../../tests/support/bytes.ts";
+import { FakeClock } from "../../tests/support/fake_clock.ts";
 import {
   canHavePasswords,
   hasSshd,
@@ -488,6 +489,33 @@ sshTest("leaves no connection behind of which the server ended its part of SFTP"
     }
     const { results } = await receiver.apply(batch([put("a", bytesOf("x"))], bytesOf("x")));
     assertEquals(results, [{ done: true }]);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
+
+sshTest("ends although the server does not answer any more, in ten seconds", async () => {
+  const own = await startSshd();
+  const clock = new FakeClock(TIME);
+  try {
+    const subject = await openSubject({ target: targetOf(own), clock });
+    const { receiver } = subject;
+    await receiver.apply(batch([put("a", bytesOf("x"))], bytesOf("x")));
+    const served = await childrenOf(Deno.readTextFileSync(`${own.directory}/pid`));
+    for (const pid of served) Deno.kill(Number(pid), "SIGSTOP");
+    const lost = assertRejects(
+      () => receiver.apply(batch([put("b", bytesOf("y"))], bytesOf("y"))),
+      FilesyncError,
+    );
+    // All that is between here and the question are promises that are resolved.
+    await systemClock.sleep(0);
+    let isClosed = false;
+    const closed = subject[Symbol.asyncDispose]().then(() => isClosed = true);
+    await clock.advance(9_999);
+    assertEquals(isClosed, false);
+    await clock.advance(1);
+    assertEquals((await lost).code, "unreachable");
+    await closed;
   } finally {
     await own[Symbol.asyncDispose]();
   }
