@@ -24,7 +24,7 @@ export interface ListenOptions {
 export interface Listener {
   /** Where it listens, such as `http://127.0.0.1:7433`. */
   url: string;
-  /** Lets requests under way finish, refuses new ones, then closes the socket. */
+  /** Lets requests under way finish, refuses new ones, then closes the socket. Called again, it waits for the same. */
   close(): Promise<void>;
 }
 
@@ -129,26 +129,28 @@ export function listen(
     const ended = finished.then(() => true, () => true);
     return await Promise.race([ended, late]).finally(() => over.abort());
   }
+  let closing: Promise<void> | undefined;
+  async function end(): Promise<void> {
+    draining = true;
+    ended.abort();
+    const steady = steadyClock(clock);
+    const start = steady.now();
+    while (underWay > 0 && steady.now() < start + DRAIN_MS) await clock.sleep(20);
+    const drained = steady.now();
+    while (unsent > 0 && steady.now() < drained + LINGER_MS) await clock.sleep(20);
+    // A graceful shutdown waits for what is under way, however long, and cannot be cut any more.
+    if (unsent > 0) cut.abort();
+    else server.shutdown().catch(() => {});
+    // It waits as long for a body that was refused, and still comes: its connection is ended.
+    if (!await isOverSoon()) {
+      guard?.sweep(actual, 0);
+      await isOverSoon();
+    }
+    system?.[Symbol.dispose]();
+  }
   return {
     url: `${tls === undefined ? "http" : "https"}://${host}:${actual}`,
-    async close() {
-      draining = true;
-      ended.abort();
-      const steady = steadyClock(clock);
-      const start = steady.now();
-      while (underWay > 0 && steady.now() < start + DRAIN_MS) await clock.sleep(20);
-      const drained = steady.now();
-      while (unsent > 0 && steady.now() < drained + LINGER_MS) await clock.sleep(20);
-      // A graceful shutdown waits for what is under way, however long, and cannot be cut any more.
-      if (unsent > 0) cut.abort();
-      else server.shutdown().catch(() => {});
-      // It waits as long for a body that was refused, and still comes: its connection is ended.
-      if (!await isOverSoon()) {
-        guard?.sweep(actual, 0);
-        await isOverSoon();
-      }
-      system?.[Symbol.dispose]();
-    },
+    close: () => closing ??= end(),
   };
 }
 

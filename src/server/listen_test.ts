@@ -158,6 +158,18 @@ Deno.test("close() does not wait for clients that only keep their connection", a
   assertEquals(await fetch(listener.url).then(() => "answered", () => "closed"), "closed");
 });
 
+Deno.test("close() that is called once more closes nothing else", async () => {
+  const listener = listen(new Hono(), LOCAL);
+  await listener.close();
+  // These take the numbers that have become free.
+  const files = Array.from({ length: 20 }, () => Deno.openSync(Deno.execPath()));
+  await listener.close();
+  for (const file of files) {
+    assert(file.statSync().isFile);
+    file.close();
+  }
+});
+
 Deno.test("listen() serves HTTPS when it has a certificate", async (t) => {
   using temp = new TempDirectory();
   const [keyFile, certFile] = [`${temp.path}/key.pem`, `${temp.path}/cert.pem`];
