@@ -52,7 +52,9 @@ export function openPrinter(invocation: Invocation, context: Context): Printer {
   });
   const printers = [printer];
   const path = invocation.settings.get("log")?.values[0];
-  if (path !== undefined) printers.push(openLog(path, { clock, level: logLevel(invocation) }).asPrinter());
+  // A level that is none is a fault also of a line that writes no log.
+  const level = logLevel(invocation);
+  if (path !== undefined) printers.push(openLog(path, { clock, level }).asPrinter());
   const socket = context.environment("NOTIFY_SOCKET");
   const target = socket ? openNotifySocket(socket) : undefined;
   if (target !== undefined) {

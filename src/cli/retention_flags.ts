@@ -1,7 +1,8 @@
 /** How long versions are kept, as users say it. @module */
 import { DEFAULT_RETENTION, type Retention } from "../versions/retention.ts";
 import type { Flag, Invocation } from "./command.ts";
-import { parseCount, parseDuration } from "./sizes.ts";
+import { parseDuration } from "./sizes.ts";
+import { usageError } from "./usage_error.ts";
 
 /** The flags. */
 export const RETENTION_FLAGS: readonly Flag[] = [
@@ -53,6 +54,11 @@ export function retentionOf(
     case "staggered":
       return { staggered: true, ...age };
     default:
-      return { count: parseCount(keep, "--keep", { min: 1 }), ...age };
+      if (/^\d{1,9}$/.test(keep) && Number(keep) > 0) return { count: Number(keep), ...age };
+      throw usageError(
+        `use ${JSON.stringify(keep)} for --keep`,
+        "it is no number of versions",
+        "Write a whole number from 1, staggered or none",
+      );
   }
 }

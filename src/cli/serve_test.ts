@@ -98,6 +98,9 @@ Deno.test("serve explains what it cannot do", async () => {
     [["--tls-key", "x"], EXIT.usage, "--tls-cert and --tls-key belong together"],
     [["--tls-cert", "/none", "--tls-key", "/none"], EXIT.problems, 'Cannot read "/none": it does not exist'],
     [["--listen", "203.0.113.1:7433"], EXIT.usage, "203.0.113.1"],
+    [["--keep", "x"], EXIT.usage, "Write a whole number from 1, staggered or none"],
+    [["--keep", "0"], EXIT.usage, "it is no number of versions"],
+    [["--log-level", "loud"], EXIT.usage, "Write info, warning or error"],
   ];
   for (const [args, code, text] of outcomes) {
     const outcome = await home.run("serve", directory, ...args);

@@ -108,6 +108,13 @@ export async function readSettingsFile(
         `${didYouMean(unknown.key, unknown.known)}It has ${unknown.known.join(", ")}`,
       );
     }
+    if (names.includes(name) || SHARED_SECTIONS.includes(name)) {
+      throw usageError(
+        operation,
+        `"${name}" is a section, and not a setting`,
+        `Write [${name}], and its settings below it`,
+      );
+    }
     throw usageError(
       operation,
       isTable(section) ? `[${name}] is no command` : `"${name}" stands in no section`,

@@ -253,7 +253,7 @@ Deno.test("readSettingsFile() reads TOML and says where it is wrong", async () =
       "line 2, column 9: invalid value",
       "[wacth] is no command",
       '"limit" stands in no section',
-      '"watch" stands in no section',
+      '"watch" is a section, and not a setting',
       "there can be only one [watch]",
     ]);
     assertEquals(await readSettingsFile(path, [tabled], false), { watch: [{}] });

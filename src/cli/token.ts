@@ -24,7 +24,13 @@ export function readToken(invocation: Invocation, context: Context): string | un
   if (path === undefined) return context.environment(TOKEN_VARIABLE) || undefined;
   try {
     const token = Deno.readTextFileSync(path).trim();
-    if (token === "") throw usageError(`use the token in "${path}"`, "the file is empty");
+    if (token === "") {
+      throw usageError(
+        `use the token in "${path}"`,
+        "the file is empty",
+        "Put the token into it that `filesync serve` printed",
+      );
+    }
     return token;
   } catch (error) {
     throw toFilesyncError(`read the token in "${path}"`, error);

@@ -28,8 +28,9 @@ Deno.test("readToken() refuses a file that is missing or empty", () => {
     `Cannot read the token in "${path}": it does not exist`,
   );
   Deno.writeTextFileSync(path, " \n");
-  assertEquals(
-    assertThrows(() => token(path, "t"), FilesyncError).message,
+  const { message, hint } = assertThrows(() => token(path, "t"), FilesyncError);
+  assertEquals([message, hint], [
     `Cannot use the token in "${path}": the file is empty`,
-  );
+    "Put the token into it that `filesync serve` printed",
+  ]);
 });

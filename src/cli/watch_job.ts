@@ -111,7 +111,7 @@ function watchJob(invocation: Invocation, text: string, context: Context): Watch
   if (to.kind === "server" && invocation.has("no-fsync") && invocation.flags("to").length === 1) {
     throw usageError(
       `push to ${to.url.host}`,
-      "--no-fsync is only for a directory of this machine",
+      "--no-fsync is only for a directory, here or on sftp://",
       "Start the server with it: filesync serve --no-fsync",
     );
   }

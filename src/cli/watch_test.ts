@@ -57,6 +57,7 @@ Deno.test("watch --no-fsync pushes to a directory, and leaves a server to itself
   await assertSameTree(test.source, test.destination);
   const { code, err } = await test.watch("--no-fsync", "--to", "http://127.0.0.1:9");
   assertEquals(code, EXIT.usage);
+  assertStringIncludes(err, "--no-fsync is only for a directory, here or on sftp://\n");
   assertStringIncludes(err, "filesync serve --no-fsync");
 });
 
