@@ -129,7 +129,7 @@ export function createApp(receiver: Receiver, options: AppOptions): Hono {
         code: "not-found",
         operation: `${c.req.method} ${new URL(c.req.url).pathname.slice(0, 200)}`,
         reason: "there is no such route",
-        hint: "A newer client may have asked: use the same version of filesync on both sides",
+        hint: "Check the path in the address; if it is right, use the same version of filesync on both sides",
         permanent: true,
       }),
     )

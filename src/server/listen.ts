@@ -79,7 +79,7 @@ export function listen(
     try {
       return Deno.serve({ hostname, port, ...tls, signal: cut.signal, onListen() {} }, handler);
     } catch (error) {
-      throw listenError(hostname, port, error);
+      throw listenError(shownHost(hostname), port, tls !== undefined, error);
     }
   };
   let server: Deno.HttpServer<Deno.NetAddr>;
@@ -90,7 +90,7 @@ export function listen(
     throw error;
   }
   const { port: actual } = server.addr;
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const host = shownHost(hostname);
 
   const ended = new AbortController();
   /** Keeps the server going: it breaks down when no file can be opened any more. */
@@ -194,25 +194,45 @@ function breakdown(host: string, port: number, error: unknown): FilesyncError {
   });
 }
 
-function listenError(hostname: string, port: number, error: unknown): FilesyncError {
-  const operation = `listen on ${hostname}:${port}`;
+/** A host as it stands before a port. */
+function shownHost(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
+
+function listenError(host: string, port: number, isSecure: boolean, error: unknown): FilesyncError {
+  const operation = `listen on ${host}:${port}`;
   const code = osCode(error);
+  const { message } = toFilesyncError("", error);
   if (error instanceof Deno.errors.AddrInUse || code === "EADDRINUSE") {
     return new FilesyncError({
       code: "locked",
       operation,
       reason: "the port is in use",
-      hint: `Stop what uses it, or take another one: --listen ${hostname}:${port + 1}`,
+      hint: `Stop what uses it, or take another one: --listen ${host}:${
+        port === 65_535 ? port - 1 : port + 1
+      }`,
       permanent: true,
       cause: error,
     });
   }
-  if (error instanceof Deno.errors.AddrNotAvailable) {
+  const isUnknown = /lookup address/i.test(message);
+  if (isUnknown || error instanceof Deno.errors.AddrNotAvailable) {
     return new FilesyncError({
       code: "usage",
       operation,
-      reason: "this machine does not have that address",
+      reason: isUnknown ? "the host name is not known" : "this machine does not have that address",
       hint: "Use 127.0.0.1 for this machine only, or 0.0.0.0 for every network",
+      permanent: true,
+      cause: error,
+    });
+  }
+  // Of Deno's faults only those of the system have a code.
+  if (isSecure && code === undefined) {
+    return new FilesyncError({
+      code: "usage",
+      operation,
+      reason: `the certificate or its key cannot be used (${message})`,
+      hint: "Give the certificate chain and the private key that belongs to it, both as PEM",
       permanent: true,
       cause: error,
     });

@@ -64,10 +64,25 @@ Deno.test("listen() says that an address is not of this machine", () => {
   const { code, permanent, message } = refusal({ hostname: "203.0.113.7" });
   assertEquals([code, permanent], ["usage", true]);
   assertMatch(message, /this machine does not have that address/);
-  assertMatch(
-    refusal({ hostname: "no-such-host.invalid" }).message,
-    /^Cannot listen on no-such-host\.invalid:0: /,
-  );
+  const unknown = refusal({ hostname: "no-such-host.invalid" });
+  assertEquals([unknown.code, unknown.message], [
+    "usage",
+    "Cannot listen on no-such-host.invalid:0: the host name is not known",
+  ]);
+});
+
+Deno.test("listen() says that a certificate cannot be used", () => {
+  for (const tls of [{ cert: "", key: "" }, { cert: "no PEM", key: "no PEM" }]) {
+    const { code, message, hint } = refusal({ tls });
+    assertEquals(code, "usage");
+    assertMatch(message, /^Cannot listen on 127\.0\.0\.1:0: the certificate or its key cannot be used \(/);
+    assertMatch(hint!, /both as PEM$/);
+  }
+});
+
+Deno.test("listen() names an address of IPv6 as --listen takes it", () => {
+  using taken = Deno.listen({ hostname: "::1", port: 0 });
+  assertMatch(refusal({ hostname: "::1", port: taken.addr.port }).hint!, /--listen \[::1\]:\d+$/);
 });
 
 Deno.test("listen() refuses requests whose Host is none, which are no fault of the server", async () => {
