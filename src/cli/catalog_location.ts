@@ -61,7 +61,7 @@ export function parseCatalog(text: string, cwd: string): CatalogLocation {
 export function catalogOf(invocation: Invocation, context: Context): CatalogLocation {
   const given = invocation.flag("catalog");
   if (given !== undefined) return parseCatalog(given, Deno.cwd());
-  return { kind: "sqlite", path: join(stateHome(context), "filesync-catalog.db") };
+  return { kind: "sqlite", path: join(stateHome(context, "--catalog"), "filesync-catalog.db") };
 }
 
 /**

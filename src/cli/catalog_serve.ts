@@ -54,7 +54,7 @@ export async function serveCatalog(invocation: Invocation, context: Context): Pr
   using printer = openPrinter(invocation, context);
   const warn = ({ message, hint }: FilesyncError) =>
     printer.report({ type: "notice", level: "warning", message, hint });
-  const home = stateHome(context);
+  const home = stateHome(context, "--token-file");
   ensureDirSync(home);
   const token = tokenFor(invocation, context, join(home, "catalog-token"));
   const app = createPagesApp({

@@ -24,7 +24,7 @@
  *
  * @module
  */
-import { join } from "@std/path";
+import { isAbsolute, join } from "@std/path";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { osCode, toFilesyncError } from "../core/errors.ts";
 import {
@@ -58,7 +58,9 @@ export function defaultSettingsPath(environment: Environment, os: string): strin
   const home = environment("HOME");
   const base = os === "windows"
     ? environment("APPDATA")
-    : environment("XDG_CONFIG_HOME") || (home && join(home, ".config"));
+    : [environment("XDG_CONFIG_HOME"), home && join(home, ".config")]
+      // As its specification says.
+      .find((path) => path !== undefined && isAbsolute(path));
   return base ? join(base, "filesync", "filesync.toml") : undefined;
 }
 

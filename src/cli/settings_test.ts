@@ -224,6 +224,10 @@ Deno.test("defaultSettingsPath() follows the platform", () => {
     join("/x", "filesync", "filesync.toml"),
   );
   assertEquals(
+    defaultSettingsPath(environment({ HOME: "/h", XDG_CONFIG_HOME: "relative" }), "linux"),
+    join("/h", ".config", "filesync", "filesync.toml"),
+  );
+  assertEquals(
     defaultSettingsPath(environment({ APPDATA: "/a" }), "windows"),
     join("/a", "filesync", "filesync.toml"),
   );

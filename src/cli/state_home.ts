@@ -1,6 +1,6 @@
 /** Where sources keep their state. @module */
-import { basename, join } from "@std/path";
-import { FilesyncError, osCode } from "../core/errors.ts";
+import { basename, isAbsolute, join } from "@std/path";
+import { FilesyncError, osCode, toFilesyncError } from "../core/errors.ts";
 import { lockState } from "../database/lock.ts";
 import { SourceState, STATE_FILE, stateName } from "../sync/source_state.ts";
 import type { Context, Flag } from "./command.ts";
@@ -15,23 +15,29 @@ export const STATE_FLAG: Flag = {
   description: "Keep the queue and what was seen in DIR, not in the user's state directory",
 };
 
-/** The directory that holds a state directory for every source and destination. */
-export function stateHome(context: Context): string {
-  const { environment } = context;
-  const given = environment("XDG_STATE_HOME") || environment("LOCALAPPDATA");
-  if (given) return join(given, "filesync");
+/**
+ * The directory that holds a state directory for every source and destination.
+ *
+ * @param flag What names another place, if anything does.
+ * @throws {FilesyncError} `usage` when there is no home.
+ */
+export function stateHome({ environment }: Pick<Context, "environment">, flag?: string): string {
+  // The XDG Base Directory Specification has relative paths passed over.
+  const given = [environment("XDG_STATE_HOME"), environment("LOCALAPPDATA")]
+    .find((path) => path !== undefined && isAbsolute(path));
+  if (given !== undefined) return join(given, "filesync");
   const home = environment("HOME");
   if (home) return join(home, ".local", "state", "filesync");
   throw usageError(
     "find a place for the state",
     "neither XDG_STATE_HOME nor HOME is set",
-    "Name one with --state",
+    `Set HOME${flag === undefined ? "" : `, or name a place with ${flag}`}`,
   );
 }
 
 /** The state directory of pushing `source` (a real path) to `destination`. */
 export function stateDirectoryFor(context: Context, source: string, destination: string): string {
-  return stateDirectoryIn(stateHome(context), source, destination);
+  return stateDirectoryIn(stateHome(context, "--state"), source, destination);
 }
 
 /** The state directory of pushing `source` (a real path) to `destination`, among those in `home`. */
@@ -52,7 +58,7 @@ export interface KnownState extends Disposable {
 
 /** The directories of all states, or of the one in `given`, or of those that several pushes have there. */
 export function stateDirectoriesAt(context: Context, given: string | undefined): string[] {
-  if (given === undefined) return stateDirectories(stateHome(context));
+  if (given === undefined) return stateDirectories(stateHome(context, "--state"));
   const several = hasState(given) ? [] : stateDirectories(given);
   return several.length > 0 ? several : [given];
 }
@@ -91,7 +97,7 @@ export function stateDirectories(home: string): string[] {
     }).sort();
   } catch (error) {
     if (osCode(error) === "ENOENT") return [];
-    throw error;
+    throw toFilesyncError(`list the states in "${home}"`, error);
   }
 }
 

@@ -13,7 +13,13 @@ Deno.test("stateHome() follows the customs of the system", () => {
   assertEquals(stateHome(context({ XDG_STATE_HOME: "/x", HOME: "/h" })), "/x/filesync");
   assertEquals(stateHome(context({ XDG_STATE_HOME: "", HOME: "/h" })), "/h/.local/state/filesync");
   assertEquals(stateHome(context({ LOCALAPPDATA: "/l" })), "/l/filesync");
-  assertThrows(() => stateHome(context({})), FilesyncError, "neither XDG_STATE_HOME nor HOME is set");
+  assertEquals(stateHome(context({ XDG_STATE_HOME: "relative", HOME: "/h" })), "/h/.local/state/filesync");
+  for (
+    const [flag, hint] of [[undefined, "Set HOME"], ["--x", "Set HOME, or name a place with --x"]] as const
+  ) {
+    const error = assertThrows(() => stateHome(context({}), flag), FilesyncError);
+    assertEquals([error.reason, error.hint], ["neither XDG_STATE_HOME nor HOME is set", hint]);
+  }
 });
 
 Deno.test("stateDirectoryFor() is another for every pair, and tells which it is", () => {
@@ -54,5 +60,12 @@ Deno.test("openStates() opens the one that is named, or says that there is none"
   new SourceState(`${temp.path}/one`, { clock: x.clock })[Symbol.dispose]();
   const [one, ...more] = openStates(x, `${temp.path}/one`);
   assertEquals([one.source, one.running, more], ["", false, []]);
+  Deno.writeTextFileSync(`${temp.path}/file`, "");
+  const none = assertThrows(() => openStates(x, `${temp.path}/file`), FilesyncError);
+  assertEquals(
+    none.message.startsWith(`Cannot list the states in "${temp.path}/file": `),
+    true,
+    none.message,
+  );
   one[Symbol.dispose]();
 });
