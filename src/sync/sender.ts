@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { count } from "../core/amounts.ts";
 import { type Action, isPut } from "../core/action.ts";
 import { backoffDelay, LONGEST_DELAY_MS } from "../core/backoff.ts";
 import { type Clock, steadyClock } from "../core/clock.ts";
@@ -364,7 +365,9 @@ export class Sender {
     this.#brake = undefined;
     if (deleteExtra && isMuch && !allowMassDelete) {
       this.#brake = empty
-        ? `the source is empty, and ${foreign.length} entries stand there`
+        ? `the source is empty, and ${
+          foreign.length === 1 ? "an entry stands" : `${foreign.length} entries stand`
+        } there`
         : `${foreign.length} of ${known} entries there are not in the source`;
       onEvent({
         type: "notice",
@@ -379,10 +382,9 @@ export class Sender {
       onEvent({
         type: "notice",
         level: "info",
-        message:
-          `${foreign.length} entries at the receiver are not in the source and were left alone, such as "${
-            tops[0]
-          }"`,
+        message: `${count(foreign.length, "entry", "entries")} at the receiver ${
+          foreign.length === 1 ? "is not in the source and was" : "are not in the source and were"
+        } left alone, such as "${tops[0]}"`,
         hint: "Use --delete to remove what is not in the source",
       });
     }

@@ -778,7 +778,7 @@ Deno.test("run() takes a copy that was there for ours, and removes from it what 
   scene.start();
   await scene.sender.met;
   assertEquals(scene.eventsOf("notice").map(({ message }) => message), [
-    '1 entries at the receiver are not in the source and were left alone, such as "theirs"',
+    '1 entry at the receiver is not in the source and was left alone, such as "theirs"',
   ]);
   await scene.bench.inspector.lookAtAll();
   await scene.idle();
