@@ -34,7 +34,7 @@ export const syncCommand: CommandBody = {
     "Beside the backup, in __versions__, every state that was synced is kept, by default the latest and the previous one; see `filesync versions` and `filesync restore`. Only chunks that are new take space. A server keeps versions by itself, with `filesync serve --keep`; on sftp:// none are kept, and what is replaced or removed there is gone.\n\n" +
     "When <source> is empty, was replaced, or has lost ten entries or more and over 30 % of all, nothing is removed and the exit code is 4.",
   arguments: [
-    { name: "source", description: "The directory" },
+    { name: "source", description: "The directory to back up, or one of two" },
     {
       name: "backup",
       description:
@@ -156,7 +156,7 @@ function jobOf(invocation: Invocation, context: Context): SyncJob {
     state: given === undefined ? stateDirectoryFor(context, source, name) : absolute(given),
     ...(versions === undefined ? {} : { versions }),
     ...(conflict === undefined ? {} : { twoWay: { conflict } }),
-    ...(interval === undefined ? {} : { interval: parseDuration(interval, "--interval") }),
+    ...(interval === undefined ? {} : { interval: intervalIn(interval) }),
     watch: invocation.has("watch"),
     dryRun: invocation.has("dry-run"),
     ignore: invocation.flags("ignore"),
@@ -243,6 +243,17 @@ async function repeat(
     await clock.sleep(watch ? backoffDelay(failures) : interval!, signal).catch(() => {});
   }
   return signal.aborted ? EXIT.interrupted : last;
+}
+
+/** @throws {FilesyncError} `usage` for what is no duration, or none at all. */
+function intervalIn(text: string): number {
+  const interval = parseDuration(text, "--interval");
+  if (interval > 0) return interval;
+  throw usageError(
+    `use ${JSON.stringify(text)} for --interval`,
+    "without a pause it would take all of a processor",
+    "Write a time such as 30s or 1h, or follow every change at once with --watch",
+  );
 }
 
 /** Whether a failed round says nothing of the next one: a disk may be mounted again, a server come back. */

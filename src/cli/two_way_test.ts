@@ -139,4 +139,5 @@ Deno.test("sync takes --conflict with --two-way only, and only policies", async 
   assertEquals(code, EXIT.usage);
   assertStringIncludes(err, "Add --two-way");
   assertEquals((await test.sync("--two-way", "--conflict", "mine")).code, EXIT.usage);
+  assertEquals((await test.sync("--interval", "0")).code, EXIT.usage);
 });
