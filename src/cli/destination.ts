@@ -61,7 +61,7 @@ export function parseDestination(text: string, cwd: string, into?: string): Dest
   }
   throw usageError(
     `push into "${into}"`,
-    "--into is for a server, and what --to names is a directory",
+    "--into is for a server, and this is a directory",
     `Name the directory itself: ${join(destination.path, into)}`,
   );
 }
@@ -87,7 +87,9 @@ function parseAddress(text: string, cwd: string): Destination {
     throw badDestination(text, "only http://, https:// and sftp:// are known");
   }
   const path = resolve(cwd, text);
-  if (/^[./~\\]|^[a-z]:[\\/]|\/$/i.test(text) || isDirectory(path)) return { kind: "directory", path };
+  if (/^[./~\\]|^[a-z]:[\\/]|\/$/i.test(text) || (text !== "" && isDirectory(path))) {
+    return { kind: "directory", path };
+  }
   const match = /^(\[[0-9a-f:.]+\]|[^\s:/?#@\\]+)(?::(\d{1,5}))?$/i.exec(text);
   if (match === null || !URL.canParse(`http://${match[1]}`)) {
     throw badDestination(text, "it is neither a host nor a directory");
@@ -249,7 +251,9 @@ function isDirectory(path: string): boolean {
 function badDestination(
   text: string,
   reason: string,
-  hint = "Use host:port, a URL such as https://host, or a directory such as ./copy",
+  hint = /^[^:\s]+\/[^:]*$/.test(text)
+    ? `Write ./${text} for a directory of this machine, or https://${text} for a server`
+    : "Use host:port, a URL such as https://host, or a directory such as ./copy",
 ) {
-  return usageError(`push to "${text}"`, reason, hint);
+  return usageError(`reach "${text}"`, reason, hint);
 }

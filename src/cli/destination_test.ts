@@ -48,7 +48,7 @@ Deno.test("parseDestination() understands sub-directories, and what destinationN
     ["backup", "/x", "the path is absolute"],
     ["backup", ".filesync", '".filesync" is reserved for the program\'s own state'],
     ["http://backup#a//b", undefined, "the path has an empty segment"],
-    ["./copy", "x", "--into is for a server, and what --to names is a directory"],
+    ["./copy", "x", "--into is for a server, and this is a directory"],
   ];
   for (const [text, path, reason] of refused) {
     const error = assertThrows(() => parseDestination(text, "/nowhere", path), FilesyncError);
@@ -90,11 +90,16 @@ Deno.test("parseDestination() refuses what is neither, and says what it takes", 
     assertEquals([error.code, error.reason], ["usage", reason], text);
     assertStringIncludes(error.hint!, "host:port");
   }
+  // Nothing is not the working directory.
+  assertThrows(() => parseDestination("", "/"), FilesyncError, "it is neither a host nor a directory");
+  // What has a slash may be either; neither is guessed.
+  const { hint } = assertThrows(() => parseDestination("a/b", "/nowhere"), FilesyncError);
+  assertEquals(hint, "Write ./a/b for a directory of this machine, or https://a/b for a server");
 });
 
 Deno.test("parseDestination() does not repeat a password", () => {
   const error = assertThrows(() => parseDestination("https://me:secret@backup", "/"), FilesyncError);
-  assertEquals(error.message, 'Cannot push to "https://…@backup": a URL must not hold a password');
+  assertEquals(error.message, 'Cannot reach "https://…@backup": a URL must not hold a password');
   assertStringIncludes(error.hint!, "FILESYNC_TOKEN");
 });
 

@@ -61,7 +61,7 @@ export const SSH_FLAGS: readonly Flag[] = [
 export function parseSftp(text: string): SftpPlace {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const refuse = (reason: string, hint: string) =>
-    usageError(`push to "${text.replace(/\/\/.*@/, "//…@")}"`, reason, hint);
+    usageError(`reach "${text.replace(/\/\/.*@/, "//…@")}"`, reason, hint);
   const example = "Write sftp://user@host/path, or sftp://user@host/~/path for one in the home directory";
   if (url === undefined || url.hostname === "") throw refuse("it is not a URL", example);
   if (url.password !== "") {
