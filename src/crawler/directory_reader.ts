@@ -7,7 +7,7 @@
 import { blake3 } from "../hashing/blake3.ts";
 import { osCode } from "../core/errors.ts";
 import { type Libc, loadLibc, OPEN, type RawEntry } from "../files/libc.ts";
-import { toStat } from "../files/stat.ts";
+import { type Stat, toStat } from "../files/stat.ts";
 import { KIND, type Kind, type ListingWriter } from "./listing.ts";
 
 /** What is asked about the names in a directory before they are taken, and told of them. */
@@ -30,10 +30,18 @@ export interface ReadOptions {
   asks: boolean;
   /** A name that ends the reading, without a listing, when it is found. */
   stopAt?: string;
+  /** Whether a listing is taken even though the directory was changed while it was made. @default {false} */
+  mayChange?: boolean;
 }
 
-/** How reading a directory ended: `elsewhere` means on another file system, `stopped` that the name was found. */
-export type ReadOutcome = "read" | "elsewhere" | "stopped";
+/**
+ * How reading a directory ended: `elsewhere` means on another file system, `stopped` that the name was found, and
+ * `changed` that names may be missing or come twice. Of the last two there is no listing.
+ */
+export type ReadOutcome = "read" | "elsewhere" | "stopped" | "changed";
+
+/** The first so many names are of one moment: however long they are, the system gives them in one piece. */
+const AT_ONCE = 100;
 
 /** Says that a name cannot be kept. */
 export class NotUnicode extends Error {
@@ -88,20 +96,23 @@ class DescriptorReader implements DirectoryReader {
   }
 
   read(
-    { path, below, asks, stopAt }: ReadOptions,
+    { path, below, asks, stopAt, mayChange = false }: ReadOptions,
     writer: ListingWriter,
     visitor: ReadVisitor,
   ): ReadOutcome {
     const libc = this.#libc;
     const directory = libc.openBelow(this.#root, below);
     let stopped = false;
+    let names = 0;
+    const seen = mayChange ? new Set<string>() : undefined;
     try {
-      if (this.#onlyDevice !== undefined && libc.statOf(directory).dev !== this.#onlyDevice) {
-        return "elsewhere";
-      }
+      const before = libc.statOf(directory);
+      if (this.#onlyDevice !== undefined && before.dev !== this.#onlyDevice) return "elsewhere";
       writer.begin(path);
       libc.visit(directory, (entry) => {
         if (stopped) return;
+        names++;
+        if (seen !== undefined && seen.size === seen.add(nameOf(entry, lenient)).size) return;
         const isAscii = isAsciiName(entry);
         if (!isAscii && !isUnicode(entry)) return visitor.problem(nameOf(entry, lenient), new NotUnicode());
         if (stopAt !== undefined && entry.length === stopAt.length && nameOf(entry, strict) === stopAt) {
@@ -110,9 +121,11 @@ class DescriptorReader implements DirectoryReader {
         }
         this.#take(entry, asks, writer, visitor);
       });
-      if (stopped) writer.drop();
+      const changed = !stopped && !mayChange && names > AT_ONCE &&
+        !isSameMoment(before, libc.statOf(directory));
+      if (stopped || changed) writer.drop();
       else writer.end(blake3);
-      return stopped ? "stopped" : "read";
+      return stopped ? "stopped" : changed ? "changed" : "read";
     } catch (error) {
       writer.drop();
       throw error;
@@ -153,6 +166,11 @@ class DescriptorReader implements DirectoryReader {
   }
 }
 
+/** Whether nothing was put into a directory or taken out of it between two looks at it. */
+function isSameMoment(before: Stat, after: Stat): boolean {
+  return before.mtime === after.mtime && before.ctime === after.ctime;
+}
+
 /** Times that somebody made up, of the year 300,000, would be no whole number any more. */
 function safeTime(mtime: number): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, mtime));
@@ -185,18 +203,20 @@ class PathReader implements DirectoryReader {
   }
 
   read(
-    { path, asks, stopAt }: ReadOptions,
+    { path, asks, stopAt, mayChange = false }: ReadOptions,
     writer: ListingWriter,
     visitor: ReadVisitor,
   ): ReadOutcome {
     const directory = path || "/";
-    const info = Deno.lstatSync(directory);
-    if (!info.isDirectory) throw new Deno.errors.NotADirectory();
-    if (this.#onlyDevice !== undefined && info.dev !== this.#onlyDevice) return "elsewhere";
-    const entries = [...Deno.readDirSync(directory)];
-    if (entries.some(({ name }) => name === stopAt)) return "stopped";
+    const before = Deno.lstatSync(directory);
+    if (!before.isDirectory) throw new Deno.errors.NotADirectory();
+    if (this.#onlyDevice !== undefined && before.dev !== this.#onlyDevice) return "elsewhere";
+    const entries = new Map(Array.from(Deno.readDirSync(directory), (entry) => [entry.name, entry]));
+    if (stopAt !== undefined && entries.has(stopAt)) return "stopped";
+    const isSame = isSameMoment(toStat(before), toStat(Deno.lstatSync(directory)));
+    if (!mayChange && entries.size > AT_ONCE && !isSame) return "changed";
     writer.begin(path);
-    for (const { name, isDirectory } of entries) {
+    for (const { name, isDirectory } of entries.values()) {
       if (name.includes("\uFFFD")) visitor.problem(name, new NotUnicode());
       else if (!(asks && visitor.ignores(name, isDirectory))) {
         this.#take(path, name, isDirectory, writer, visitor);

@@ -45,6 +45,9 @@ export interface Walked {
 /** Entries after which a walker stops and gives what it has: some 20 ms of work. */
 const MOST_ENTRIES = 8192;
 
+/** How often a directory is listed that changes meanwhile; one that never rests is taken as it comes. */
+const MOST_TRIES = 4;
+
 /** Walks directories, deepest first, so that little is left to remember. */
 export class Walker implements Disposable {
   readonly #options: WalkOptions;
@@ -94,10 +97,10 @@ export class Walker implements Disposable {
     const before = found.length;
     const problems = answer.problems.length;
     let ruled = task.ruled || this.#options.ignore.length > 0;
-    const read = () => {
+    const read = (mayChange = false) => {
       if (ruled) this.#loadRules(below);
       return this.#reader.read(
-        { path, below, asks: ruled, stopAt: ruled ? undefined : RULE_FILE },
+        { path, below, asks: ruled, stopAt: ruled ? undefined : RULE_FILE, mayChange },
         share === "mine" ? this.#writer : this.#scrap,
         {
           ignores: (name, isDirectory) => {
@@ -114,12 +117,12 @@ export class Walker implements Disposable {
       );
     };
     try {
-      let outcome = read();
-      if (outcome === "stopped") {
+      for (let tries = 1;; tries++) {
+        const outcome = read(tries >= MOST_TRIES);
+        if (outcome !== "stopped" && outcome !== "changed") break;
         found.length = before;
         answer.problems.length = problems;
-        ruled = true;
-        outcome = read();
+        if (outcome === "stopped") ruled = true;
       }
     } catch (error) {
       found.length = before;
