@@ -69,6 +69,8 @@ const NAME_AT = 18;
 /** Bytes of a row after its name. */
 const AFTER_NAME = ROW_BYTES - NAME_AT;
 const PRINT_BYTES = 32;
+/** The upper word of the greatest size that is kept, 2^53 - 1 bytes. */
+const MOST_SIZE_HIGH = 0x1fffff;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -126,6 +128,8 @@ export class ListingWriter {
     if (this.#end + ROW_BYTES + length > this.#bytes.length) {
       this.#reserve(this.#end - this.#start + ROW_BYTES + length);
     }
+    // Of sparse files; a number of JavaScript, and sums of some of them, can hold no more.
+    if (sizeHigh > MOST_SIZE_HIGH) [sizeHigh, sizeLow] = [MOST_SIZE_HIGH, 0xffffffff];
     const bytes = this.#bytes;
     const view = this.#view;
     let at = this.#end;

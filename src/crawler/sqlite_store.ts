@@ -114,7 +114,16 @@ class SqliteSql implements Sql {
   }
 
   query(text: string, parameters: readonly Value[] = []): Promise<Row[]> {
-    return this.#do(() => this.#db.prepare(numbered(text)).all(...parameters) as Row[]);
+    return this.#do(() => {
+      const statement = this.#db.prepare(numbered(text));
+      try {
+        return statement.all(...parameters) as Row[];
+      } catch (error) {
+        if ((error as { code?: string }).code !== "ERR_OUT_OF_RANGE") throw error;
+        statement.setReadBigInts(true);
+        return statement.all(...parameters).map(withNumbers);
+      }
+    });
   }
 
   script(text: string): Promise<void> {
@@ -151,6 +160,15 @@ class SqliteSql implements Sql {
       return Promise.reject(toFilesyncError(`use the catalog ${JSON.stringify(this.#path)}`, error));
     }
   }
+}
+
+/** A row with numbers that are as near as can be: sums may have more than 53 bits. */
+function withNumbers(row: Record<string, unknown>): Row {
+  const values = Object.entries(row).map(([name, value]) => [
+    name,
+    typeof value === "bigint" ? Number(value) : value,
+  ]);
+  return Object.fromEntries(values) as Row;
 }
 
 /** SQLite writes `?1` where PostgreSQL writes `$1`. */

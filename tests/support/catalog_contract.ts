@@ -16,6 +16,7 @@ import { blake3 } from "../../src/hashing/blake3.ts";
 import { biggestIn, fullestBelow, lastScan, scannedRoots, spaceIn } from "../../src/crawler/catalog_views.ts";
 import { type ChangeQuery, changes, someChanges } from "../../src/crawler/change_queries.ts";
 import { fingerprintFile } from "../../src/crawler/fingerprint.ts";
+import { KIND, ListingWriter } from "../../src/crawler/listing.ts";
 import { recordChanges } from "../../src/crawler/live_feed.ts";
 import { makeReport, periodsOf } from "../../src/crawler/report_data.ts";
 import { takeFingerprints } from "../../src/crawler/take_fingerprints.ts";
@@ -795,6 +796,34 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals(below.total, { files: 2, directories: 2, bytes: 9 });
     assertEquals(below.periods.map(({ growth }) => growth), [5, 4]);
     assertEquals(below.directories.map(({ name }) => name.slice(root.length)), ["/d/e", "/d"]);
+  });
+
+  test("makeReport() and changes() bear sizes that somebody made up", async (store, root) => {
+    makeTree(root, {});
+    const writer = new ListingWriter();
+    writer.begin(root);
+    const name = new Uint8Array([120]);
+    // Sparse files of 6 EiB.
+    for (name[0] of [97, 98, 99]) writer.add(name, 1, KIND.file, 0x60000000, 0, 0, 0, name[0]);
+    writer.end(blake3);
+    const packed = writer.take();
+    const crawler: Crawler = {
+      async *walk() {
+        yield await Promise.resolve({ packed, left: [], unread: [], problems: [] });
+      },
+    };
+    for (const added of [3, 0]) {
+      assertEquals(
+        (await scanTree(store, crawler, { host: "here", root, clock: new FakeClock() })).added,
+        added,
+      );
+    }
+    const report = await makeReport(store.sql, { period: "day", since: 0, until: 2 ** 42, top: 5 });
+    assertEquals(report.largest[0].size, Number.MAX_SAFE_INTEGER);
+    assert(Math.abs(report.total.bytes / Number.MAX_SAFE_INTEGER - 3) < 1e-9);
+    assertEquals((await Array.fromAsync(changes(store.sql, {}))).flat().length, 3);
+    const { total } = await spaceIn(store.sql, { under: root }, 5);
+    assertEquals(total.bytes, report.total.bytes);
   });
 
   test("vacuum() leaves the catalog as it is", async (store, root) => {
