@@ -156,6 +156,14 @@ async function keep(sql: Sql, scan: number, candidate: Candidate, digest: string
   if (fingerprint === digest) return false;
   const { unhex } = sql.dialect;
   const differs = fingerprint !== null;
+  // Another scan may have recorded it anew since the batch was read.
+  const kept = await sql.query(
+    `UPDATE entries SET fingerprint = ${unhex("$5")}${differs ? `, changed_scan = ${scan}` : ""}
+     WHERE directory_id = $1 AND name = $2 AND size = $3 AND mtime = $4 AND coalesce(changed_scan, 0) = $6
+     RETURNING 1 AS kept`,
+    [directory_id, name, size, mtime, digest, changed_scan ?? 0],
+  );
+  if (kept.length === 0) return false;
   if (differs) {
     if (changed_scan === null) {
       await sql.query(
@@ -182,11 +190,6 @@ async function keep(sql: Sql, scan: number, candidate: Candidate, digest: string
       [changed_scan, path, digest],
     );
   }
-  await sql.query(
-    `UPDATE entries SET fingerprint = ${unhex("$5")}${differs ? `, changed_scan = ${scan}` : ""}
-     WHERE directory_id = $1 AND name = $2 AND size = $3 AND mtime = $4`,
-    [directory_id, name, size, mtime, digest],
-  );
   return differs;
 }
 

@@ -681,6 +681,41 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals(kinds, [`added ${of("other")}`, `modified ${of("OTHER")}`]);
   });
 
+  test(
+    "takeFingerprints() records nothing of a file that was recorded anew meanwhile",
+    async (store, root) => {
+      makeTree(root, { a: "one" });
+      const file = `${root}/a`;
+      const { scan: id } = await scan(store, root);
+      const take = (meanwhile: () => Promise<unknown>) => {
+        const reader = {
+          size: 1,
+          fingerprint: async (paths: string[]) => {
+            const found = paths.map(fingerprintFile);
+            await meanwhile();
+            return found;
+          },
+        };
+        const options = { host: "here", root, scan: id, clock: new FakeClock(), paranoid: true };
+        return takeFingerprints(store, reader, options);
+      };
+      await take(() => Promise.resolve());
+      // Its content changed unseen, and then seen while that was found out.
+      const { atime, mtime } = Deno.statSync(file);
+      Deno.writeTextFileSync(file, "two");
+      Deno.utimeSync(file, atime!, mtime!);
+      const { modified } = await take(() => {
+        Deno.writeTextFileSync(file, "three");
+        return scan(store, root);
+      });
+      assertEquals(modified, 0);
+      const kinds = (await Array.fromAsync(changes(store.sql, {}))).flat().map((
+        { kind, newSize },
+      ) => [kind, newSize]);
+      assertEquals(kinds, [["added", 3], ["modified", 5]]);
+    },
+  );
+
   test("changes() gives what is asked for", async (store, root) => {
     makeTree(root, { a: "1", ab: { x: "1" }, d: { b: "22" } });
     const clock = new FakeClock();
