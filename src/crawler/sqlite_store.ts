@@ -39,6 +39,8 @@ export function openSqliteStore(path: string, options: { readOnly?: boolean } = 
     pageSize: PAGE_BYTES,
   });
   db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
+  // Other scans may merge for minutes.
+  if (!options.readOnly) db.exec("PRAGMA busy_timeout = 3600000");
   return new SqliteStore(path, db);
 }
 
@@ -59,8 +61,6 @@ class SqliteStore implements Store {
     const directory = this.#stagingOf(options.name);
     const lock = lockState(directory, `the scan of ${options.name}`);
     try {
-      // Other scans may merge for minutes.
-      this.#db.exec("PRAGMA busy_timeout = 3600000");
       return Promise.resolve(new SqliteStaging(this.#db, join(directory, "staging.db"), options, lock));
     } catch (error) {
       lock[Symbol.dispose]();
