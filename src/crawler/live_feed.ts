@@ -85,10 +85,12 @@ export class LiveFeed implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #loop: Promise<void>;
   /** Whether everything below is meant, by path. */
-  #waiting = new Map<TreePath, boolean>();
+  readonly #waiting = new Map<TreePath, boolean>();
+  /** Whether there is nothing to be kept current: the tree could not be scanned. */
+  #isLost = false;
 
   /**
-   * @param ready Resolves when the tree has been scanned; nothing is recorded before.
+   * @param ready Resolves when the tree has been scanned; nothing is recorded before, nor when it rejects.
    * @param every Milliseconds from one time to the next.
    */
   constructor(
@@ -109,7 +111,7 @@ export class LiveFeed implements AsyncDisposable {
 
   /** Something changed at `path`, or with `deep` anywhere below it. */
   note(path: TreePath, deep = false): void {
-    this.#waiting.set(path, deep || this.#waiting.get(path) === true);
+    if (!this.#isLost) this.#waiting.set(path, deep || this.#waiting.get(path) === true);
   }
 
   /** Records what was noted. */
@@ -128,7 +130,11 @@ export class LiveFeed implements AsyncDisposable {
   async #run(ready: Promise<unknown>): Promise<void> {
     const { signal } = this.#closing;
     try {
-      await ready;
+      await ready.catch((error) => {
+        this.#isLost = true;
+        this.#waiting.clear();
+        throw error;
+      });
       while (!signal.aborted) {
         await this.#options.clock.sleep(this.#every, signal);
         await this.flush();

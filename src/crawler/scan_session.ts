@@ -316,9 +316,9 @@ export class ScanSession implements AsyncDisposable {
   async #close(totals: MergeTotals, now: number): Promise<void> {
     const { sql } = this.#store;
     const { files, directories, bytes, problems } = this.found;
-    const nothing = problems === 0 && Object.values(totals).every((total) => total === 0);
-    if (this.#options.kind === "live" && nothing) {
-      // Whoever watches looks often where nothing has changed.
+    const staged = await sql.query(`SELECT 1 FROM ${this.#staging.tables.directories} LIMIT 1`);
+    if (this.#options.kind === "live" && problems === 0 && staged.length === 0) {
+      // Whoever watches looks often where nothing has changed. SQLite gives the number to the next one.
       await sql.query("DELETE FROM scan_runs WHERE id = $1", [this.scan]);
       return;
     }

@@ -17,7 +17,7 @@ import { biggestIn, fullestBelow, lastScan, scannedRoots, spaceIn } from "../../
 import { type ChangeQuery, changes, someChanges } from "../../src/crawler/change_queries.ts";
 import { fingerprintFile } from "../../src/crawler/fingerprint.ts";
 import { KIND, ListingWriter } from "../../src/crawler/listing.ts";
-import { recordChanges } from "../../src/crawler/live_feed.ts";
+import { LiveFeed, recordChanges } from "../../src/crawler/live_feed.ts";
 import { makeReport, periodsOf } from "../../src/crawler/report_data.ts";
 import { takeFingerprints } from "../../src/crawler/take_fingerprints.ts";
 import { type Crawler, walkInThread } from "../../src/crawler/crawler.ts";
@@ -499,6 +499,28 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     const before = await runs();
     await record({ "": true });
     assertEquals(await runs(), before, "what found nothing leaves no record");
+  });
+
+  test("LiveFeed records nothing of a tree whose first scan was broken off", async (store, root) => {
+    makeTree(root, { a: "1", d: { b: "22" } });
+    const told: unknown[] = [];
+    {
+      await using feed = new LiveFeed(store, { host: "here", root, clock: new FakeClock() }, {
+        ready: Promise.reject(new Error("broken off")),
+        onError: (error) => void told.push(error),
+      });
+      feed.note("a" as TreePath);
+    }
+    assertEquals([told, await filesOf(store)], [[], []]);
+  });
+
+  test("no two scans have one number, also when one of them changed no file", async (store, root) => {
+    makeTree(root, { a: "1" });
+    await scan(store, root);
+    makeTree(root, { new: {} });
+    const options = { host: "here", root, clock: new FakeClock() };
+    const { scan: live } = await recordChanges(store, [{ path: "new" as TreePath, deep: false }], options);
+    assertEquals((await scan(store, root)).scan, live + 1);
   });
 
   test("of two scans that meet, the first to record a directory is believed", async (store, root) => {
