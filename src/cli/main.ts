@@ -4,7 +4,15 @@
  *
  * @module
  */
-import { type ErrorCode, EXIT, FilesyncError, nextStep, osCode, toFilesyncError } from "../core/errors.ts";
+import {
+  type ErrorCode,
+  EXIT,
+  FilesyncError,
+  firstError,
+  nextStep,
+  osCode,
+  toFilesyncError,
+} from "../core/errors.ts";
 import { type Command, type CommandEntry, type Context, GLOBAL_FLAGS, type Invocation } from "./command.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { jsonLine } from "./json_printer.ts";
@@ -52,7 +60,8 @@ export async function main(
     look.json = invocation.has("json");
     const code = await command.run(invocation, context);
     return context.signal.aborted && code === EXIT.done ? EXIT.interrupted : code;
-  } catch (error) {
+  } catch (thrown) {
+    const error = firstError(thrown);
     if (context.signal.aborted && isAbort(error, context.signal)) return EXIT.interrupted;
     const fault = asFault(operation, error);
     const code = exitCodeOf(fault.code);

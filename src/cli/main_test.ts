@@ -103,6 +103,20 @@ Deno.test("main() tells nobody to wait for another try: the command has ended", 
   assert(err.endsWith("\n  Name another directory\n"), err);
 });
 
+Deno.test("main() tells of what failed, not of what failed when that was cleaned up", async () => {
+  const messy = (error: unknown): Command["run"] => async () => {
+    await using _ = { [Symbol.asyncDispose]: fails("io") as () => Promise<never> };
+    await using __ = { [Symbol.asyncDispose]: fails("io") as () => Promise<never> };
+    throw error;
+  };
+  const details = { code: "unreachable", operation: "reach it", reason: "it is off" } as const;
+  const { code, err } = await run(["status"], {}, messy(new FilesyncError(details)));
+  assertEquals(code, EXIT.unreachable);
+  assert(err.includes("Cannot reach it: it is off"));
+  const signal = AbortSignal.abort();
+  assertEquals((await run(["status"], { signal }, messy(signal.reason))).code, EXIT.interrupted);
+});
+
 Deno.test("exitCodeOf() keeps the promise of the documentation", () => {
   const codes = ["usage", "unreachable", "unauthorized", "brake", "io", "disk-full"] as const;
   assertEquals(codes.map(exitCodeOf), [2, 3, 3, 4, 1, 1]);

@@ -228,9 +228,15 @@ export function isPassing(error: unknown): boolean {
   return PASSING.has(code) && !permanent;
 }
 
+/** What failed first, when cleaning up after it failed, too: that mostly fails because of it. */
+export function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
+}
+
 /** Turns whatever a system call or a database threw into a {@linkcode FilesyncError}; passes one on unchanged. */
 export function toFilesyncError(operation: string, error: unknown): FilesyncError {
   if (error instanceof FilesyncError) return error;
+  if (error instanceof SuppressedError) return toFilesyncError(operation, firstError(error));
   const name = osCode(error);
   if (name === "ERR_SQLITE_ERROR") return databaseError(operation, error as Error);
   const known = name === undefined ? undefined : OS_CODES[name];
