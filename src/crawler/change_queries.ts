@@ -17,7 +17,7 @@ export interface ChangeQuery {
   /** Only of this scan. */
   scan?: number;
   host?: string;
-  /** Absolute path of a directory, or of a file. */
+  /** Absolute path of a directory, or of a file: where it is, or was before it was moved. */
   under?: string;
   /** @default {all} */
   kinds?: readonly ChangeKind[];
@@ -47,11 +47,24 @@ export interface ChangeSource {
   parameters: Value[];
 }
 
+/** How {@linkcode changeSource} gives what it gives. */
+export interface ChangeSourceOptions {
+  /**
+   * Whether a move is two rows: `moved` for where the file is, without its old size, and `left` for where it was,
+   * without its new one. So each of two directories has its part of it. @default {false}
+   */
+  halves?: boolean;
+}
+
 /**
  * The rows that `query` asks for, as a table with the columns of `changes`, and `time` and `root` of their scans.
  * Unlike the view `file_changes` it looks only into directories where something changed since.
  */
-export async function changeSource(sql: Sql, query: ChangeQuery): Promise<ChangeSource> {
+export async function changeSource(
+  sql: Sql,
+  query: ChangeQuery,
+  { halves = false }: ChangeSourceOptions = {},
+): Promise<ChangeSource> {
   const { dialect } = sql;
   const { since, until, scan, host, under, kinds = CHANGE_KINDS } = query;
   const parameters: Value[] = [];
@@ -68,10 +81,10 @@ export async function changeSource(sql: Sql, query: ChangeQuery): Promise<Change
     `SELECT coalesce(min(r.id), 0) AS first FROM scan_runs r WHERE ${runs}`,
     parameters,
   );
-  const within = (path: string, given: string | undefined) =>
+  const within = (path: string, given: string | undefined, not = "") =>
     given === undefined
       ? ""
-      : `AND ((${isSamePath(dialect, path, given)}) OR (${isBelow(dialect, path, given)}))`;
+      : `AND ${not} ((${isSamePath(dialect, path, given)}) OR (${isBelow(dialect, path, given)}))`;
   const place = under === undefined ? undefined : parameter(under);
   const some = kinds.map((kind) => `'${kind}'`).join(", ");
   const pristine = (where: string) =>
@@ -79,10 +92,20 @@ export async function changeSource(sql: Sql, query: ChangeQuery): Promise<Change
        ${time}, r.root
      FROM directories d JOIN entries e ON e.directory_id = d.id JOIN scan_runs r ON r.id = e.first_scan
      WHERE d.changed_scan >= ${first} AND e.changed_scan IS NULL AND e.kind <> ${KIND.directory} AND ${runs} ${where}`;
-  const parts = [
-    `SELECT c.*, ${time} AS time, r.root AS root FROM changes c JOIN scan_runs r ON r.id = c.scan_id
-     WHERE c.scan_id >= ${first} AND c.kind IN (${some}) AND ${runs} ${within("c.path", place)}`,
-  ];
+  const recorded = (columns: string, where: string) =>
+    `SELECT ${columns}, ${time} AS time, r.root AS root FROM changes c JOIN scan_runs r ON r.id = c.scan_id
+     WHERE c.scan_id >= ${first} AND c.kind IN (${some}) AND ${runs} ${where}`;
+  const rest = "c.new_size, c.old_mtime, c.new_mtime, c.old_fingerprint, c.new_fingerprint";
+  const oldSize = halves ? "CASE WHEN c.kind <> 'moved' THEN c.old_size END AS old_size" : "c.old_size";
+  const whole = `c.scan_id, c.path, c.old_path, c.kind, ${oldSize}, ${rest}`;
+  const parts = [recorded(whole, within("c.path", place))];
+  if (halves) {
+    const left = "c.scan_id, c.old_path, NULL, 'left', c.old_size, NULL, NULL, NULL, NULL, NULL";
+    parts.push(recorded(left, `AND c.kind = 'moved' ${within("c.old_path", place)}`));
+  } else if (place !== undefined) {
+    const from = `${within("c.old_path", place)} ${within("c.path", place, "NOT")}`;
+    parts.push(recorded(whole, `AND c.kind = 'moved' ${from}`));
+  }
   if (kinds.includes("added")) {
     parts.push(pristine(within("d.path", place)));
     if (under !== undefined) {

@@ -238,7 +238,7 @@ async function runsOf(sql: Sql, { since, until, host }: ChangeQuery, root?: stri
 }
 
 async function changesByScan(sql: Sql, asked: ChangeQuery): Promise<Row[]> {
-  const { text, parameters } = await changeSource(sql, asked);
+  const { text, parameters } = await changeSource(sql, asked, { halves: true });
   return await sql.query(
     `SELECT time, ${COUNTS} FROM ${text} c GROUP BY scan_id, time ORDER BY time`,
     parameters,
@@ -251,7 +251,7 @@ async function sharesOf(
   top: number,
 ): Promise<Pick<CatalogReport, "directories" | "extensions">> {
   const { dialect } = sql;
-  const { text, parameters } = await changeSource(sql, asked);
+  const { text, parameters } = await changeSource(sql, asked, { halves: true });
   const base = asked.under === undefined ? "root" : `$${parameters.push(asked.under)}`;
   const rest = `substr(path, length(${base}) + 2)`;
   // A file directly in the root is counted for the root.

@@ -855,6 +855,34 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     assertEquals(below.directories.map(({ name }) => name.slice(root.length)), ["/d/e", "/d"]);
   });
 
+  test("makeReport() and changes() see a move from where it went, too", async (store, root) => {
+    makeTree(root, { a: { "x.txt": "1234", stays: "" }, b: { y: "22" } });
+    const { scan: first } = await scan(store, root);
+    Deno.renameSync(`${root}/a/x.txt`, `${root}/b/x.md`);
+    Deno.renameSync(`${root}/a/stays`, `${root}/a/stayed`);
+    const { scan: id } = await scan(store, root);
+    assertEquals(id, first + 1);
+    const ask = async (query: ChangeQuery) =>
+      (await Array.fromAsync(changes(store.sql, { ...query, scan: id }))).flat()
+        .map(({ kind, path, from }) => `${kind} ${from!.slice(root.length)} ${path.slice(root.length)}`);
+    const [inside, across] = ["moved /a/stays /a/stayed", "moved /a/x.txt /b/x.md"];
+    assertEquals(await ask({}), [inside, across]);
+    assertEquals(await ask({ under: `${root}/a` }), [inside, across]);
+    assertEquals(await ask({ under: `${root}/b` }), [across]);
+    assertEquals(await ask({ under: `${root}/a/x.txt` }), [across]);
+    assertEquals(await ask({ under: `${root}/a`, kinds: ["removed"] }), []);
+    const query = { period: "day" as const, since: 0, until: 2 ** 42, top: 5 };
+    const growth = (shares: { name: string; growth: number; moved: number }[]) =>
+      shares.map(({ name, growth, moved }) => [name.replace(root, ""), growth, moved]);
+    const report = await makeReport(store.sql, query);
+    assertEquals([report.periods[0].growth, growth(report.directories)], [6, [["/b", 6, 1], ["/a", 0, 1]]]);
+    assertEquals(growth(report.extensions), [["md", 4, 1], ["", 2, 1], ["txt", 0, 0]]);
+    for (const [name, bytes] of [["a", 0], ["b", 6]]) {
+      const { periods, total } = await makeReport(store.sql, { ...query, under: `${root}/${name}` });
+      assertEquals([total.bytes, periods[0].growth], [bytes, bytes]);
+    }
+  });
+
   test("makeReport() and changes() bear sizes that somebody made up", async (store, root) => {
     makeTree(root, {});
     const writer = new ListingWriter();
