@@ -49,9 +49,7 @@ export async function upload(
     await file.close();
     return stat;
   } catch (error) {
-    await file.close().catch(() => {});
-    await client.removeFile(temp).catch(() => {});
-    throw await explainFull(client, temp, error);
+    throw await giveUp(client, file, error);
   }
 }
 
@@ -98,17 +96,25 @@ export async function copyContent(
       try {
         await source.copyTo(copy, from.size);
         const stat = await finishFile(copy, change, fsync);
-        if (await digestOfFile(client, temp) === content) return stat;
+        const is = await digestOfFile(client, temp);
+        await copy.close();
+        if (is === content) return stat;
       } catch (error) {
-        throw await explainFull(client, temp, error);
-      } finally {
-        await copy.close().catch(() => {});
+        throw await giveUp(client, copy, error);
       }
     }
     await client.removeFile(temp);
   } finally {
     await source.close().catch(() => {});
   }
+}
+
+/** Removes a temporary file that could not be finished; gives the reason, for which it must still take its room. */
+async function giveUp(client: SftpClient, file: RemoteFile, error: unknown): Promise<unknown> {
+  const failure = await explainFull(client, file.path, error);
+  await file.close().catch(() => {});
+  await client.removeFile(file.path).catch(() => {});
+  return failure;
 }
 
 /** The protocol only knows failure: whether the disk is full must be asked for. */

@@ -3,6 +3,7 @@ import { assertEquals, assertLess, assertNotEquals, assertRejects, assertStringI
 import { existsSync } from "@std/fs";
 import { randomBytes } from "../../tests/support/bytes.ts";
 import { FakeClock } from "../../tests/support/fake_clock.ts";
+import { SmallDisk } from "../../tests/support/small_disk.ts";
 import {
   canHavePasswords,
   hasSshd,
@@ -362,6 +363,23 @@ sshTest("copies by way of this machine where the server cannot, and verifies wha
     assertEquals(existsSync(`${directory}/new`), false);
   }
   assertEquals([...Deno.readDirSync(`${directory}/.filesync/tmp`)], []);
+});
+
+sshTest("leaves nothing of a copy for which the server's disk has no room", async () => {
+  using disk = SmallDisk.mount(8 << 20);
+  if (disk === undefined) return;
+  await using subject = await openSubject({ path: disk.path });
+  const { receiver } = subject;
+  const content = randomBytes(3, 5 << 20);
+  await bring(receiver, content);
+  assertEquals((await receiver.apply(batch([put("a", content)]))).results, [{ done: true }]);
+  const tree = await (receiver as SftpReceiver).connect();
+  for (const copyData of [true, false]) {
+    tree.client.abilities.copyData = copyData;
+    const { results: [result] } = await receiver.apply(batch([put("b", content)]));
+    assertEquals(result.done === false && result.problem.code, "disk-full");
+    assertEquals([...Deno.readDirSync(`${disk.path}/.filesync/tmp`)], [], `copyData ${copyData}`);
+  }
 });
 
 sshTest("does without the extensions of OpenSSH", async () => {
