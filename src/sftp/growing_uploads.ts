@@ -13,6 +13,7 @@ import { FilesyncError } from "../core/errors.ts";
 import { namesChunk } from "../hashing/chunk_digest.ts";
 import { Sha256 } from "../hashing/sha256.ts";
 import type { TreeIndex } from "../index/tree_index.ts";
+import { explainFull } from "./remote_contents.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import type { SftpClient } from "./sftp_client.ts";
 
@@ -168,7 +169,7 @@ export class GrowingUploads {
     } catch (error) {
       // Which bytes came is not known.
       this.#lose(content, growing);
-      throw error;
+      throw await explainFull(this.#client, this.#options.tempPath(content), error);
     } finally {
       growing.writing.delete(writing);
     }

@@ -380,6 +380,8 @@ sshTest("leaves nothing of a copy for which the server's disk has no room", asyn
     assertEquals(result.done === false && result.problem.code, "disk-full");
     assertEquals([...Deno.readDirSync(`${disk.path}/.filesync/tmp`)], [], `copyData ${copyData}`);
   }
+  const full = await assertRejects(() => bring(receiver, randomBytes(4, 5 << 20)), FilesyncError);
+  assertEquals([full.code, full.permanent], ["disk-full", false]);
 });
 
 sshTest("does without the extensions of OpenSSH", async () => {
