@@ -154,8 +154,9 @@ export class GrowingUploads {
       arrived[at] = 1;
     }
     follow(growing, first, end, data);
+    const opened = this.#fileOf(content, growing);
     const write = async () => {
-      const file = await this.#fileOf(content, growing);
+      const file = await opened;
       await Promise.all([
         file.write(data, starts[first]),
         ...copies.map(([bytes, at]) => file.write(bytes, at)),
@@ -168,7 +169,7 @@ export class GrowingUploads {
       await writing;
     } catch (error) {
       // Which bytes came is not known.
-      this.#lose(content, growing);
+      this.#lose(content, growing, opened);
       throw await explainFull(this.#client, this.#options.tempPath(content), error);
     } finally {
       growing.writing.delete(writing);
@@ -185,17 +186,22 @@ export class GrowingUploads {
     });
   }
 
-  /** Only what is recorded is there for sure, and the file must be opened again. */
-  #lose(content: Digest, growing: Growing): void {
-    growing.file = undefined;
+  /** Only what is recorded is there for sure, and the file must be opened again, when it is `file` that failed. */
+  #lose(content: Digest, growing: Growing, file = growing.file): void {
+    if (growing.file === file) {
+      growing.file = undefined;
+      // The connection may stand: what stays open takes its room there, though it be removed.
+      file?.then((open) => open.close()).catch(() => {});
+    }
     growing.arrived = this.#recorded(content) ?? new Uint8Array(growing.manifest.length);
   }
 
   #fileOf(content: Digest, growing: Growing): Promise<RemoteFile> {
     if (growing.file !== undefined) return growing.file;
     const file = this.#openFile(content, this.#recorded(content) !== undefined);
-    file.catch(() => this.#lose(content, growing));
-    return growing.file = file;
+    growing.file = file;
+    file.catch(() => this.#lose(content, growing, file));
+    return file;
   }
 
   async #digestOf(growing: Growing, file: RemoteFile): Promise<Digest> {

@@ -365,6 +365,22 @@ sshTest("copies by way of this machine where the server cannot, and verifies wha
   assertEquals([...Deno.readDirSync(`${directory}/.filesync/tmp`)], []);
 });
 
+/** How many files below `directory` processes of this machine have open. */
+function openOn(directory: string): number {
+  let count = 0;
+  for (const { name: pid } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      for (const { name: fd } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+        if (Deno.readLinkSync(`/proc/${pid}/fd/${fd}`).startsWith(directory)) count++;
+      }
+    } catch {
+      // It has ended.
+    }
+  }
+  return count;
+}
+
 sshTest("leaves nothing of a copy for which the server's disk has no room", async () => {
   using disk = SmallDisk.mount(8 << 20);
   if (disk === undefined) return;
@@ -382,6 +398,11 @@ sshTest("leaves nothing of a copy for which the server's disk has no room", asyn
   }
   const full = await assertRejects(() => bring(receiver, randomBytes(4, 5 << 20)), FilesyncError);
   assertEquals([full.code, full.permanent], ["disk-full", false]);
+  // What is open there takes its room although it was removed.
+  for (let tries = 0; openOn(disk.path) > 0; tries++) {
+    assertLess(tries, 300, "the server still has it open");
+    await systemClock.sleep(10);
+  }
 });
 
 sshTest("does without the extensions of OpenSSH", async () => {
