@@ -74,10 +74,11 @@ export async function beginScan(store: Store, options: ScanOptions): Promise<Sca
     const name = scanName(host, root, kind, part);
     const ids = new DirectoryIds(sql, scan);
     const staging = await store.openStaging({ name, scan, host: hostId as number, root, ids });
-    // The lock is ours: whatever else of this name is said to run was interrupted.
+    // The lock is ours: whatever else of this name is said to run was interrupted, and this one was not, though
+    // somebody may have thought so before we had the lock.
     await sql.query(
-      `UPDATE scan_runs SET state = 'interrupted'
-       WHERE host = $1 AND root = $2 AND shard = $3 AND kind = $4 AND state = 'running' AND id <> $5`,
+      `UPDATE scan_runs SET state = CASE WHEN id = $5 THEN 'running' ELSE 'interrupted' END
+       WHERE host = $1 AND root = $2 AND shard = $3 AND kind = $4 AND (state = 'running' OR id = $5)`,
       [host, root, part, kind, scan],
     );
     await sweepInterrupted(sql);

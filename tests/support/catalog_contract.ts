@@ -458,6 +458,22 @@ export function testCatalog(name: string, open: () => Promise<Store>): void {
     }
   });
 
+  test("beginScan() is not disturbed by a vacuum() that comes at the same time", async (store, root) => {
+    makeTree(root, { a: "1" });
+    const busy: Store = {
+      name: store.name,
+      sql: store.sql,
+      openStaging: async (options) => {
+        await store.vacuum();
+        return await store.openStaging(options);
+      },
+      merging: (fn) => store.merging(fn),
+      vacuum: () => store.vacuum(),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    assertEquals((await scan(busy, root)).added, 1);
+  });
+
   test("recordChanges() keeps the catalog current where something changed", async (store, root) => {
     makeTree(root, { a: "1", d: { b: "22", e: { c: "" } }, gone: { x: "" } });
     const options = { host: "here", root, clock: new FakeClock() };
