@@ -9,7 +9,7 @@ import { TreeRoot } from "../files/tree_root.ts";
 import type { ReadEntry, ReadProgress } from "../sync/read_tree.ts";
 import { restoreTree } from "../sync/restore_tree.ts";
 import { type Finding, verifyTree } from "../sync/verify_tree.ts";
-import type { Damage } from "../versions/scrub.ts";
+import type { BrokenContent, Damage } from "../versions/scrub.ts";
 import { VersionStore } from "../versions/version_store.ts";
 import { type CommandBody, type Context, type Invocation, LOG_FLAGS } from "./command.ts";
 import { realDirectory } from "./places.ts";
@@ -116,6 +116,17 @@ class Check {
         continue;
       }
       this.#damagedChunks++;
+      if (event.type === "broken") {
+        this.#damageAt({
+          code: "digest-mismatch",
+          message: `A version of ${
+            named({ contents: [event.content] })
+          } is lost: its chunks do not make it up`,
+          hint: "Bring store.db back from a copy, and check the disk",
+          permanent: true,
+        });
+        continue;
+      }
       const { damage } = event;
       if (repair && await this.#repairChunk(store, damage)) {
         this.#repairedChunks++;
@@ -255,7 +266,7 @@ function putOf({ path, size, mtime, mode, digest }: FileEntry) {
   return { path, size, mtime, mode, digest };
 }
 
-function named({ contents }: Damage): string {
+function named({ contents }: { contents: readonly BrokenContent[] }): string {
   const paths = [...new Set(contents.flatMap(({ paths }) => paths))];
   const some = paths.slice(0, 3).map((path) => `"${path}"`).join(", ");
   return paths.length > 3 ? `${some} and others` : some || "something that was deleted";

@@ -7,7 +7,7 @@ import { turn, TURN_BYTES } from "../core/turn.ts";
 import { Statements } from "../database/statements.ts";
 import { namesChunk } from "../hashing/chunk_digest.ts";
 import type { ContentReader } from "./content_reader.ts";
-import { unpackRuns } from "./runs.ts";
+import { type Run, unpackRuns } from "./runs.ts";
 import { isDamage } from "./sweep.ts";
 
 /** A content that needs a damaged chunk. */
@@ -30,10 +30,14 @@ export interface Damage {
   contents: AffectedContent[];
 }
 
+/** A content whose chunks, as they are recorded, do not make up its size: the database lost a bit of it. */
+export type BrokenContent = Omit<AffectedContent, "start">;
+
 /** What a scrub tells on its way. */
 export type ScrubEvent =
   | { type: "progress"; done: number; total: number }
-  | { type: "damage"; damage: Damage };
+  | { type: "damage"; damage: Damage }
+  | { type: "broken"; content: BrokenContent };
 
 /** Most paths that are named for a content. */
 export const MOST_PATHS = 20;
@@ -49,7 +53,8 @@ interface DamagedChunk {
 }
 
 /**
- * Recomputes the digest of every chunk. Progress comes in bytes on disk, damages at the end.
+ * Recomputes the digest of every chunk, and adds up those of every content. Progress comes in bytes on disk, damages
+ * at the end.
  *
  * @throws {FilesyncError} When the database itself is damaged; or the signal's reason.
  */
@@ -82,10 +87,43 @@ export async function* scrub(
     }
     ({ pack, start } = blocks.at(-1)!);
   }
+  for await (const content of brokenContents(statements, signal)) yield { type: "broken", content };
   if (damaged.length === 0) return;
   const contents = affectedContents(damaged, statements, reader);
   for (const { id, digest, length, reason } of damaged) {
     yield { type: "damage", damage: { chunk: digest, length, reason, contents: contents.get(id) ?? [] } };
+  }
+}
+
+async function* brokenContents(statements: Statements, signal?: AbortSignal): AsyncGenerator<BrokenContent> {
+  const page = statements.sql(
+    `SELECT id, digest, size, runs FROM contents WHERE id > ? AND runs IS NOT NULL ORDER BY id LIMIT ${PAGE}`,
+  );
+  const sum = statements.sql(
+    "SELECT count(*) AS count, coalesce(sum(length), 0) AS bytes FROM chunks WHERE id >= ? AND id < ?",
+  );
+  const still = statements.sql("SELECT 1 FROM contents WHERE id = ? AND runs = ?");
+  const isWhole = ({ size, runs: packed }: { size: number; runs: Uint8Array }) => {
+    const runs = runsIn(packed);
+    if (runs === undefined) return false;
+    let bytes = 0;
+    for (const { first, count } of runs) {
+      const found = sum.get(first, first + count) as { count: number; bytes: number };
+      if (found.count !== count) return false;
+      bytes += found.bytes;
+    }
+    return bytes === size;
+  };
+  for (let last = 0;;) {
+    const contents = page.all(last) as { id: number; digest: Uint8Array; size: number; runs: Uint8Array }[];
+    if (contents.length === 0) return;
+    for (const content of contents) {
+      // Another process may have pruned it just now.
+      if (isWhole(content) || !still.get(content.id, content.runs)) continue;
+      yield { digest: digestFromBytes(content.digest), paths: pathsOf(content.id, statements) };
+    }
+    last = contents.at(-1)!.id;
+    await turn(signal);
   }
 }
 
@@ -127,7 +165,7 @@ function affectedContents(
   for (
     const content of contents.iterate() as Iterable<{ id: number; digest: Uint8Array; runs: Uint8Array }>
   ) {
-    const runs = unpackRuns(content.runs);
+    const runs = runsIn(content.runs) ?? [];
     if (!runs.some(({ first, count }) => ids.some((id) => id >= first && id < first + count))) continue;
     const paths = pathsOf(content.id, statements);
     let start = 0;
@@ -139,6 +177,15 @@ function affectedContents(
     }
   }
   return affected;
+}
+
+/** The runs in `packed`; `undefined` when they are malformed. */
+function runsIn(packed: Uint8Array): Run[] | undefined {
+  try {
+    return unpackRuns(packed);
+  } catch {
+    return undefined;
+  }
 }
 
 function pathsOf(content: number, statements: Statements): TreePath[] {

@@ -1,16 +1,18 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { stub } from "@std/testing/mock";
 import { insertAt, randomBytes, smallInserts } from "../../tests/support/bytes.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { describeBytes } from "../chunking/describe.ts";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { unpackManifest } from "../core/chunk.ts";
-import type { Digest } from "../core/digest.ts";
+import { type Digest, digestToBytes } from "../core/digest.ts";
 import type { Entry } from "../core/entry.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { parsePath } from "../core/path.ts";
 import { directoryDigest } from "../hashing/directory_digest.ts";
 import { sha256 } from "../hashing/sha256.ts";
+import { packRuns } from "./runs.ts";
 import type { ScrubEvent } from "./scrub.ts";
 import type { Snapshot, TreeIdentity } from "./snapshots.ts";
 import { VersionStore, type VersionStoreOptions } from "./version_store.ts";
@@ -453,4 +455,22 @@ Deno.test("scrub() tells of what the disk cannot read, and goes on; prune() does
   const [{ chunk, length, contents: [{ start }] }] = damages;
   await bench.store.repair(chunk, files.b.subarray(start, start + length));
   assertEquals((await bench.damages()).length, damages.length - 1);
+});
+
+Deno.test("scrub() tells of contents that cannot be put together any more", async () => {
+  using bench = new Bench();
+  const files = { a: randomBytes(1, 300_000), b: text("b"), empty: text("") };
+  await bench.snapshot(files);
+  {
+    using db = new DatabaseSync(`${bench.directory}/store.db`);
+    // What a bit that was lost in the database may do.
+    db.prepare("UPDATE contents SET runs = ? WHERE digest = ?").run(
+      packRuns([{ first: 1, count: 2 }]),
+      digestToBytes(sha256(files.a)),
+    );
+  }
+  const events: ScrubEvent[] = await Array.fromAsync(bench.store.scrub());
+  const broken = events.filter((event) => event.type === "broken").map(({ content }) => content);
+  assertEquals(broken.map(({ digest, paths }) => [digest, paths.map(String)]), [[sha256(files.a), ["a"]]]);
+  assertEquals(await bench.damages(), []);
 });
