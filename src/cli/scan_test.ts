@@ -174,7 +174,7 @@ Deno.test("parseShard() and parseMoment() refuse what makes no sense", () => {
   assertEquals(parseMoment("2026-01-30", now, "--since"), now - 86_400_000);
   assertEquals(parseMoment("2026-01-31T01:00", now, "--since"), now + 3_600_000);
   assertEquals(parseMoment("2026-01-31T01:00+01:00", now, "--since"), now);
-  for (const text of ["2026-13-45", "yesterday"]) {
+  for (const text of ["2026-13-45", "2026-02-30", "2026-02-30T10:00", "yesterday"]) {
     assertEquals(assertThrows(() => parseMoment(text, now, "--since"), FilesyncError).code, "usage");
   }
 });

@@ -1,4 +1,5 @@
 /** Moments as people write them. @module */
+import { beginsWithDay } from "../core/duration.ts";
 import { durationOf } from "./sizes.ts";
 import { usageError } from "./usage_error.ts";
 
@@ -14,7 +15,7 @@ export function parseMoment(text: string, now: number, what: string): number {
   if (/^\d{4}-\d{2}-\d{2}/.test(trimmed)) {
     const hasZone = /[zZ]|[+-]\d{2}:?\d{2}$/.test(trimmed.slice(10));
     const time = Date.parse(trimmed.length > 10 && !hasZone ? `${trimmed}Z` : trimmed);
-    if (!Number.isNaN(time)) return time;
+    if (!Number.isNaN(time) && beginsWithDay(trimmed)) return time;
     throw usageError(`use ${JSON.stringify(text)} for ${what}`, "it is no date", "Write 2026-01-31, or 7d");
   }
   const ago = durationOf(trimmed);

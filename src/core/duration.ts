@@ -1,4 +1,4 @@
-/** Durations as people write them. @module */
+/** Durations and days as people write them. @module */
 
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+$/i;
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gi;
@@ -20,4 +20,11 @@ export function durationIn(text: string): number | undefined {
   }
   const rounded = Math.round(sum);
   return Number.isSafeInteger(rounded) ? rounded : undefined;
+}
+
+/** Whether the day that `text` begins with, such as `2026-02-30`, is in the calendar: parsing one takes it for 2 March. */
+export function beginsWithDay(text: string): boolean {
+  const day = /^\d{4}-\d{2}-\d{2}/.exec(text)?.[0];
+  const time = day === undefined ? NaN : Date.parse(`${day}T00:00Z`);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day!);
 }

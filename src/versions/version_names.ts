@@ -1,5 +1,5 @@
 /** What people call a snapshot. @module */
-import { durationIn } from "../core/duration.ts";
+import { beginsWithDay, durationIn } from "../core/duration.ts";
 import { FilesyncError } from "../core/errors.ts";
 import { PARTIAL, type Snapshot } from "./snapshots.ts";
 
@@ -72,11 +72,9 @@ export function momentIn(name: string, now: number): number | undefined {
   const day = DAY.exec(name)?.slice(1).map(Number);
   if (day !== undefined) {
     const [year, month, date] = day;
-    const begin = new Date(year, month - 1, date);
-    const isReal = begin.getMonth() === month - 1 && begin.getDate() === date;
-    return isReal ? new Date(year, month - 1, date + 1).getTime() - 1 : undefined;
+    return beginsWithDay(name) ? new Date(year, month - 1, date + 1).getTime() - 1 : undefined;
   }
-  if (!MOMENT.test(name)) return undefined;
+  if (!MOMENT.test(name) || !beginsWithDay(name)) return undefined;
   const time = Date.parse(name.toUpperCase().replace(" ", "T"));
   return Number.isNaN(time) ? undefined : time;
 }

@@ -61,7 +61,18 @@ Deno.test("resolveVersion() says what there is when there is none of that name",
   assertStringIncludes(failure("latest", []).reason, "no snapshots yet");
   const many = Array.from({ length: 20 }, (_, i) => snapshot(i + 1, i));
   assertStringIncludes(failure("99", many).hint!, "There are 1, 2, 3, … 18, 19, 20, from");
-  for (const name of ["", "last", "-1", "1.5", "2026-02-30", "2026-11-20T25:00", "20.11.2026"]) {
+  for (
+    const name of [
+      "2026-02-30T10:00",
+      "",
+      "last",
+      "-1",
+      "1.5",
+      "2026-02-30",
+      "2026-11-20T25:00",
+      "20.11.2026",
+    ]
+  ) {
     assertEquals(failure(name).code, "usage", name);
   }
 });
