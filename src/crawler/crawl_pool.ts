@@ -50,6 +50,8 @@ export class CrawlPool implements Crawler, Disposable {
     const queue = [...tasks];
     const underWay = new Set<Promise<CrawlAnswer>>();
     const ready: CrawlAnswer[] = [];
+    /** Why a worker died: what it was asked is lost. */
+    let lost: { error: unknown } | undefined;
     let wake = Promise.withResolvers<void>();
     const send = () => {
       while (queue.length > 0 && ready.length < AHEAD * this.#crews.length) {
@@ -65,7 +67,7 @@ export class CrawlPool implements Crawler, Disposable {
         answer.then((given) => {
           ready.push(given);
           if ("walked" in given && !shallow) { for (const task of given.walked.left) queue.push(task); }
-        }, (error) => wake.reject(error)).finally(() => {
+        }, (error) => lost = { error }).finally(() => {
           underWay.delete(answer);
           send();
           wake.resolve();
@@ -82,6 +84,7 @@ export class CrawlPool implements Crawler, Disposable {
         if ("walked" in given) yield given.walked;
         continue;
       }
+      if (lost !== undefined) throw lost.error;
       if (underWay.size === 0 && queue.length === 0) return;
       await wake.promise;
       wake = Promise.withResolvers();
