@@ -70,6 +70,8 @@ function connect(
       search_path: "filesystem, public",
       // Compiling a statement takes a hundred times as long as a look at a few directories.
       jit: "off",
+      // A COPY lasts as long as its scan, and a merge may take minutes. A number 0 would not be sent.
+      options: "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0",
       // What a scan writes before its merge need not be on the disk before the merge is, and is then.
       synchronous_commit: "off",
       ...(readOnly ? { default_transaction_read_only: true } : {}),

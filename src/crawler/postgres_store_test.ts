@@ -6,7 +6,7 @@ import { HAS_POSTGRES, PostgresServer } from "../../tests/support/postgres.ts";
 import { TempDirectory } from "../../tests/support/temp.ts";
 import { makeTree } from "../../tests/support/trees.ts";
 import { FilesyncError } from "../core/errors.ts";
-import { walkInThread } from "./crawler.ts";
+import { type Crawler, walkInThread } from "./crawler.ts";
 import { openPostgresStore } from "./postgres_store.ts";
 import { scanTree } from "./scan.ts";
 import { beginScan } from "./scan_session.ts";
@@ -69,6 +69,28 @@ if (HAS_POSTGRES) {
       await new Promise((resolve) => setTimeout(resolve, 5));
       assertEquals(await pid(), first);
     }
+  });
+
+  Deno.test("PostgreSQL catalog: a scan may take longer than a statement of others", async () => {
+    using temp = new TempDirectory();
+    makeTree(temp.path, { a: "1", d: { b: "" } });
+    const url = await server.database();
+    {
+      await using admin = await openPostgresStore(url);
+      for (const name of ["statement_timeout", "idle_in_transaction_session_timeout"]) {
+        await admin.sql.script(`ALTER DATABASE ${url.pathname.slice(1)} SET ${name} = 50`);
+      }
+    }
+    await using store = await openPostgresStore(url);
+    const slow: Crawler = {
+      async *walk(options, request) {
+        yield* walkInThread.walk(options, { ...request, shallow: true });
+        await store.sql.query("SELECT pg_sleep(0.2)");
+        yield* walkInThread.walk(options, { ...request, tasks: [{ below: "d", ruled: false }] });
+      },
+    };
+    const options = { host: "here", root: temp.path, clock: new FakeClock() };
+    assertEquals((await scanTree(store, slow, options)).added, 2);
   });
 
   Deno.test("PostgreSQL catalog: files can be asked for by ltree", async () => {
