@@ -362,6 +362,8 @@ class Pass {
     if (this.#isIgnored(path, (stat?.kind ?? before?.kind) === "directory")) return undefined;
     if (stat === undefined || stat.kind === "other") {
       if (before !== undefined) this.#gone.add(path);
+      // What comes there next is another file, and known for nothing.
+      this.#restless.delete(path);
       if (stat === undefined) this.#options.state.dropProblem(path);
       else this.#report(unsupportedKind(path), path);
       return undefined;

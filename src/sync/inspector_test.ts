@@ -527,6 +527,18 @@ Deno.test("look() waits for a file that changes while it is read, but not for ev
   assertEquals(scene.bench.state.index.get("f" as TreePath)?.kind, "file");
 });
 
+Deno.test("look() has the same patience with a file that comes where a restless one was removed", async () => {
+  using scene = await Scene.of({});
+  makeTree(scene.source, { f: "a" });
+  scene.bench.describer.onRead = (reads) => Deno.writeTextFileSync(scene.at("f"), "x".repeat(reads + 1));
+  for (let tries = 1; tries <= 2; tries++) await scene.bench.look("f");
+  Deno.removeSync(scene.at("f"));
+  await scene.bench.look("f");
+  makeTree(scene.source, { f: "b" });
+  const { unstable, restless } = await scene.bench.look("f");
+  assertEquals([unstable, restless, scene.bench.queued], [["f"] as TreePath[], [], []]);
+});
+
 Deno.test("look() waits for a file that stands still after it changed once", async () => {
   using scene = await Scene.of({});
   makeTree(scene.source, { f: "a" });
