@@ -130,7 +130,9 @@ export class SourceState implements Disposable {
 
   /** Notes that a path could be read, or is no more. */
   dropProblem(path: string): void {
-    if (this.#troubled.delete(path)) this.index.sql("DELETE FROM problems WHERE path = ?").run(path);
+    if (!this.#troubled.has(path)) return;
+    this.index.sql("DELETE FROM problems WHERE path = ?").run(path);
+    this.#troubled.delete(path);
   }
 
   /** Keeps only the problems with `paths`, after a look at the whole source. */

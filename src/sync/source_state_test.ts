@@ -37,6 +37,18 @@ Deno.test("SourceState keeps what was seen and queued over a restart", () => {
   assertEquals(state.foreignWithin(p("c")[0]), p("c"));
 });
 
+Deno.test("SourceState still knows of a problem that it could not forget, and forgets it later", () => {
+  using temp = new TempDirectory();
+  using state = new SourceState(temp.path, { clock });
+  state.addProblem(problem("a"), 1);
+  state.index.db.exec("PRAGMA query_only = ON");
+  assertThrows(() => state.dropProblem("a"));
+  state.index.db.exec("PRAGMA query_only = OFF");
+  assertEquals([state.problemCount, state.problems().length], [1, 1]);
+  state.dropProblem("a");
+  assertEquals([state.problemCount, state.problems().length], [0, 0]);
+});
+
 Deno.test("SourceState records what was seen and what is queued together, or neither", () => {
   using temp = new TempDirectory();
   using state = new SourceState(temp.path, { clock });
