@@ -3,6 +3,7 @@ import { existsSync } from "@std/fs";
 import { join } from "@std/path";
 import type { Clock } from "../core/clock.ts";
 import { EXIT, FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { orAborted } from "../core/or_aborted.ts";
 import { IgnoreRules } from "../files/ignore_rules.ts";
 import type { TreeRoot } from "../files/tree_root.ts";
 import type { Conflict } from "../sync/two_way/reconcile.ts";
@@ -66,7 +67,7 @@ async function follow(
     resources.use(new Watcher(path, { clock, stateDirectory: state }))
   );
   // Before the first look: what changes after it must be heard of.
-  await Promise.all(watchers.map(({ ready }) => ready));
+  await orAborted(Promise.all(watchers.map(({ ready }) => ready)), signal);
   const watching = watchers.map(async (watcher) => {
     for await (const _event of watcher.events(stopped)) changed.resolve();
   });

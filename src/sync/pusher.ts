@@ -11,6 +11,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError, isPassing, toFilesyncError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
+import { orAborted } from "../core/or_aborted.ts";
 import { isWithin, type TreePath } from "../core/path.ts";
 import { IgnoreRules } from "../files/ignore_rules.ts";
 import { TreeRoot } from "../files/tree_root.ts";
@@ -189,7 +190,7 @@ export class Pusher implements AsyncDisposable {
         goneHoldMs: GONE_HOLD_MS,
         ignores: (path, isDirectory) => this.#ignores(path, isDirectory),
       });
-      await watcher.ready;
+      await orAborted(watcher.ready, stopped);
       await this.#orLookLater(() => this.#lookAtAll(stopped, watcher), watcher, stopped);
       for await (const event of watcher.events(stopped)) {
         await this.#orLookLater(() => this.#handle(event, watcher, stopped), watcher, stopped);

@@ -18,7 +18,7 @@ import { parsePath } from "../core/path.ts";
 import { TreeRoot } from "../files/tree_root.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
 import { Outbox } from "../watcher/outbox.ts";
-import type { OpenWatch } from "../watcher/watcher.ts";
+import { type OpenWatch, openWatcher } from "../watcher/watcher.ts";
 import type { PushEvent } from "./push_event.ts";
 import { Pusher, type PusherOptions, refuseNesting } from "./pusher.ts";
 import { SourceState } from "./source_state.ts";
@@ -415,6 +415,19 @@ Deno.test("watch() ends when the receiver refuses us", async () => {
   refuses = true;
   makeTree(scene.source, { more: "x" });
   await assertRejects(() => scene.stopped(), FilesyncError, "wrong token");
+});
+
+Deno.test("watch() can be stopped before the source is there to be watched", async () => {
+  const opened = Promise.withResolvers<void>();
+  const openWatch: OpenWatch = (...args) => {
+    opened.resolve();
+    return openWatcher(...args);
+  };
+  await using scene = new Scene(TREE, {}, { openWatch });
+  Deno.removeSync(scene.source, { recursive: true });
+  scene.watch();
+  await opened.promise;
+  await scene.stop();
 });
 
 Deno.test("watch() can be stopped at once", async () => {
