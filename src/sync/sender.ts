@@ -376,8 +376,11 @@ export class Sender {
         hint: "If that is meant, add --allow-mass-delete",
       });
     } else if (deleteExtra) {
-      state.setForeign(paths.filter((path) => spared.has(path)));
-      state.queue.add(tops.map((path) => ({ action: { type: "remove", path } })));
+      // Together: what is neither foreign nor to be removed would go with the next removal above it.
+      state.index.transaction(() => {
+        state.queue.add(tops.map((path) => ({ action: { type: "remove", path } })));
+        state.setForeign(paths.filter((path) => spared.has(path)));
+      });
     } else if (first) {
       onEvent({
         type: "notice",

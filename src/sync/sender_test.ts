@@ -747,6 +747,23 @@ async function copied(tree: TreeSpec, theirs: TreeSpec = {}): Promise<Scene> {
   return scene;
 }
 
+Deno.test("run() with deleteExtra takes for foreign what it could not queue for removal", async () => {
+  await using scene = await Scene.inStep(TREE, { theirs: "x" });
+  const { state } = scene.bench;
+  const { add } = state.queue;
+  let isFull = true;
+  state.queue.add = (actions) => {
+    if (isFull && actions.some(({ action }) => action.type === "remove")) throw failure("disk-full");
+    add.call(state.queue, actions);
+  };
+  scene.start({ deleteExtra: true });
+  await scene.until(() => scene.eventsOf("connection").some(({ state }) => state === "offline"), 100);
+  assertEquals(state.foreignWithin("theirs" as TreePath), ["theirs"] as TreePath[]);
+  isFull = false;
+  await scene.idle();
+  await assertSameTree(scene.source, scene.destination);
+});
+
 Deno.test("run() with deleteExtra removes nothing that only was not looked at yet", async () => {
   await using scene = await copied(TREE, { theirs: "x", d: { ...TREE.d, theirs: "y" } });
   scene.start({ deleteExtra: true });
