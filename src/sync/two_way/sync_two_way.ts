@@ -359,12 +359,13 @@ function brakeOn(
 ): { reason: string; stopsAll: boolean } | undefined {
   if (allowMassDelete) return undefined;
   const { count: known, roots } = state;
-  for (const side of SIDES) {
+  const brakes = SIDES.flatMap((side) => {
     const replaced = roots !== undefined && roots[side] !== infos[side].rootId;
     const { name } = options[side];
     const reason = brakeReason({ known, gone: plan.gone[side], empty: isEmpty[side], replaced, name });
     // Where another directory stands, or one that is empty, nothing may be written either: it may be the
     // place where a disk is to be mounted.
-    if (reason !== undefined) return { reason, stopsAll: isEmpty[side] || replaced };
-  }
+    return reason === undefined ? [] : [{ reason, stopsAll: isEmpty[side] || replaced }];
+  });
+  return brakes.find(({ stopsAll }) => stopsAll) ?? brakes.at(0);
 }

@@ -346,6 +346,18 @@ Deno.test("syncTwoWay() brakes for another directory without the content, not fo
   assertEquals(scene.b.text, ['w "w"', 'y "y"', 'z "z"']);
 });
 
+Deno.test("syncTwoWay() writes nothing to another directory, even if much is gone on the other side as well", async () => {
+  const paths = Array.from({ length: 30 }, (_, i) => `${i}`);
+  using scene = await inStep((a) => paths.forEach((path) => a.write(path, path)));
+  paths.slice(0, 12).forEach((path) => scene.a.remove(path));
+  scene.a.write("new", "1");
+  scene.b.receiver.rootId = "another";
+  paths.slice(12, 24).forEach((path) => scene.b.remove(path));
+  const { brake } = await scene.pair.sync();
+  assertEquals(brake, "another directory stands in place of the backup, without 12 of 30 entries");
+  assertEquals(scene.b.paths.length, 18);
+});
+
 Deno.test("syncTwoWay() brakes when a receiver says that its directory is not in place", async () => {
   using scene = await inStep((a) => a.write("x", "1"));
   const gone = () =>
