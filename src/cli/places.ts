@@ -75,7 +75,9 @@ export function patternsFor(directory: string, places: (string | undefined)[]): 
     if (place === undefined) return [];
     const within = pathWithin(directory, absolute(place));
     if (!within) return [];
-    return [`/${within.replace(/[\\*?[\]!# ]/g, "\\$&")}*`];
+    const pattern = `/${within.replace(/[\\*?[\]!# ]/g, "\\$&")}`;
+    // A log that was rotated has a number.
+    return [pattern, `${pattern}.[0-9]`];
   });
 }
 

@@ -159,10 +159,14 @@ Deno.test("watch --ignore leaves out what matches", async () => {
 
 Deno.test("watch keeps its own files out of the way when they lie in the source", async () => {
   using test = new Case();
-  makeTree(test.source, { "a.txt": "1", "state [1]": {} });
+  const theirs = { "a.txt": "1", "log.txt.old": "2", "state [1] of affairs.txt": "3" };
+  makeTree(test.source, { ...theirs, "state [1]": {}, "log.txt.1": "" });
   const { code } = await test.watch("--state", `${test.source}/state [1]`, "--log", `${test.source}/log.txt`);
   assertEquals(code, EXIT.done);
-  assertEquals(await treeText(test.destination), 'a.txt "1"');
+  assertEquals(
+    await treeText(test.destination),
+    'a.txt "1"\nlog.txt.old "2"\nstate [1] of affairs.txt "3"',
+  );
 });
 
 Deno.test("watch keeps to the state that is named, and to its pair", async () => {
