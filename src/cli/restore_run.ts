@@ -13,8 +13,10 @@ import { keepEntries } from "../sync/keep_tree.ts";
 import { type ReadEntry, type ReadProgress, readTree } from "../sync/read_tree.ts";
 import { restorePlan, type RestoreProgress, restoreTree } from "../sync/restore_tree.ts";
 import type { RestoreOptions } from "../sync/restore_tree.ts";
+import { REPLACED } from "../versions/snapshots.ts";
 import type { VersionStore } from "../versions/version_store.ts";
 import type { Context, Invocation } from "./command.ts";
+import { quotePath } from "./quote.ts";
 import type { Printer } from "./report.ts";
 
 /** Where a restore takes from. */
@@ -137,8 +139,15 @@ export class RestoreRun {
     const role = store.snapshots.trees().find((tree) => tree.location === location)?.role ?? "source";
     const kept = { store, root, tree: store.tree({ role, location, host: Deno.hostname() }) };
     const onProblem = (problem: Problem) => this.problem(problem);
-    const options = { reason: "found before a restore", now: clock.now(), onProblem, signal };
-    await keepEntries(kept, standing, paths, options);
+    const options = { reason: REPLACED, now: clock.now(), onProblem, signal };
+    const snapshot = await keepEntries(kept, standing, paths, options);
+    if (snapshot === undefined) return;
+    this.printer.report({
+      type: "notice",
+      level: "info",
+      message: `What stands in "${location}" is kept as version ${snapshot.number}`,
+      hint: `To go back to it: filesync restore ${quotePath(location)} --version ${snapshot.number}`,
+    });
   }
 
   async #read(root: TreeRoot, paths: readonly TreePath[]): Promise<ReadEntry[]> {

@@ -58,7 +58,7 @@ Deno.test("restore brings both sides back when both are gone", async () => {
 Deno.test("restore --version previous keeps what stands there now, and what came since", async () => {
   using test = await twoVersions();
   makeTree(test.source, { "a.txt": "three" });
-  const { code, err } = await test.home.run("restore", test.source, "--version", "previous");
+  const { code, out, err } = await test.home.run("restore", test.source, "--version", "previous");
   assertEquals(code, EXIT.done, err);
   assertEquals(Deno.readTextFileSync(`${test.source}/a.txt`), "one");
   assertEquals(Deno.statSync(`${test.source}/a.txt`).mtime?.getTime(), 1_500_000_000_000);
@@ -66,9 +66,24 @@ Deno.test("restore --version previous keeps what stands there now, and what came
   assert(Deno.statSync(`${test.source}/d/empty`).isDirectory);
   assertEquals(Deno.readTextFileSync(`${test.source}/was a file`), "f");
   assertEquals(Deno.readTextFileSync(`${test.source}/new.txt`), "new");
-  const back = await test.home.run("restore", test.source, "--path", "a.txt");
+  const [, number] = /is kept as version (\d+)/.exec(out)!;
+  assertStringIncludes(out, `--version ${number}`);
+  const back = await test.home.run("restore", test.source, "--path", "a.txt", "--version", number);
   assertEquals(back.code, EXIT.done);
   assertEquals(Deno.readTextFileSync(`${test.source}/a.txt`), "three", "it was kept before it was replaced");
+});
+
+Deno.test("restore, made once more, restores the same", async () => {
+  using test = await twoVersions();
+  makeTree(test.source, { "a.txt": "ruined" });
+  for (let times = 1; times <= 2; times++) {
+    assertEquals((await test.home.run("restore", test.source)).code, EXIT.done);
+    assertEquals(Deno.readTextFileSync(`${test.source}/a.txt`), "two", `${times}`);
+  }
+  const names = jsonLines((await test.home.run("versions", test.source, "--json")).out).map(({ name }) =>
+    name
+  );
+  assertEquals(names, [undefined, "latest", "previous"]);
 });
 
 Deno.test("restore --delete makes a directory exactly what it was", async () => {

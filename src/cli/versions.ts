@@ -3,7 +3,7 @@ import { EXIT, FilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import type { Difference, Snapshot } from "../versions/snapshots.ts";
 import { VersionStore } from "../versions/version_store.ts";
-import { resolveVersion } from "../versions/version_names.ts";
+import { namedVersions, resolveVersion } from "../versions/version_names.ts";
 import type { CommandBody, Context, Invocation } from "./command.ts";
 import { describeEntry, localTime } from "./entry_text.ts";
 import { jsonLine } from "./json_printer.ts";
@@ -127,9 +127,10 @@ interface Line {
 
 function* ofTree(snapshots: readonly Snapshot[], context: Context): Generator<Line> {
   const style = createStyle(context.colors);
-  for (const [i, snapshot] of [...snapshots.entries()].reverse()) {
+  const { latest, previous } = namedVersions(snapshots);
+  for (const snapshot of [...snapshots].reverse()) {
     const { number, time, digest, files, directories, symlinks, bytes, reason } = snapshot;
-    const name = i === snapshots.length - 1 ? "latest" : i === snapshots.length - 2 ? "previous" : undefined;
+    const name = snapshot === latest ? "latest" : snapshot === previous ? "previous" : undefined;
     yield {
       json: {
         type: "version",

@@ -46,6 +46,9 @@ export interface SnapshotDetails {
 /** The reason of snapshots of what was left by a sync that was interrupted. */
 export const PARTIAL = "left by a sync that was interrupted";
 
+/** The reason of snapshots of what a restore took the place of. */
+export const REPLACED = "found before a restore";
+
 /** A snapshot. */
 export interface Snapshot extends SnapshotDetails {
   /** 1, 2, 3, … in the order of making, in the whole store. */

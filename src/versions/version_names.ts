@@ -1,7 +1,7 @@
 /** What people call a snapshot. @module */
 import { beginsWithDay, durationIn } from "../core/duration.ts";
 import { FilesyncError } from "../core/errors.ts";
-import { PARTIAL, type Snapshot } from "./snapshots.ts";
+import { PARTIAL, REPLACED, type Snapshot } from "./snapshots.ts";
 
 const DAY = /^(\d{4})-(\d{2})-(\d{2})$/;
 const MOMENT = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$/i;
@@ -10,9 +10,22 @@ const MOMENT = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?
 const FEW = 12;
 
 /**
- * The snapshot that `text` names: `latest`, `previous` (but not what an interrupted sync left), a number, or a time: `2026-11-20T18:00` (of the
- * local time zone, unless it says another), `2026-11-20` (the end of that day), `2h` or `3d` (so long ago). A time names
- * the state as of then: the last snapshot that is not younger.
+ * The snapshots that have names. The latest one is not what a restore took the place of: a restore that is made once
+ * more restores the same. The previous one is not what an interrupted sync left.
+ *
+ * @param snapshots Of one tree, oldest first.
+ */
+export function namedVersions(snapshots: readonly Snapshot[]): { latest?: Snapshot; previous?: Snapshot } {
+  const wanted = snapshots.findLastIndex(({ reason }) => reason !== REPLACED);
+  const latest = wanted < 0 ? snapshots.length - 1 : wanted;
+  const previous = snapshots.slice(0, Math.max(latest, 0)).findLast(({ reason }) => reason !== PARTIAL);
+  return { latest: snapshots[latest], previous };
+}
+
+/**
+ * The snapshot that `text` names: `latest` or `previous` (see {@linkcode namedVersions}), a number, or a time:
+ * `2026-11-20T18:00` (of the local time zone, unless it says another), `2026-11-20` (the end of that day), `2h` or `3d`
+ * (so long ago). A time names the state as of then: the last snapshot that is not younger.
  *
  * @param snapshots Of one tree, oldest first.
  * @param now Milliseconds since the epoch.
@@ -49,10 +62,10 @@ interface Found {
 }
 
 function find(name: string, snapshots: readonly Snapshot[], now: number): Found | undefined {
-  if (name === "latest") return { snapshot: snapshots.at(-1), reason: "" };
+  const named = namedVersions(snapshots);
+  if (name === "latest") return { snapshot: named.latest, reason: "" };
   if (name === "previous") {
-    const previous = snapshots.slice(0, -1).findLast(({ reason }) => reason !== PARTIAL);
-    return { snapshot: previous, reason: "there is only one snapshot" };
+    return { snapshot: named.previous, reason: "there is no snapshot before the latest" };
   }
   if (/^#?\d+$/.test(name)) {
     const number = Number(name.replace("#", ""));

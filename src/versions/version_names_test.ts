@@ -1,8 +1,8 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
-import { PARTIAL, type Snapshot } from "./snapshots.ts";
-import { resolveVersion } from "./version_names.ts";
+import { PARTIAL, REPLACED, type Snapshot } from "./snapshots.ts";
+import { namedVersions, resolveVersion } from "./version_names.ts";
 
 const HOUR = 3_600_000;
 const NOW = new Date(2026, 10, 22, 12).getTime();
@@ -47,6 +47,18 @@ Deno.test("resolveVersion() does not take what an interrupted sync left for the 
   const snapshots = [SNAPSHOTS[0], partial, SNAPSHOTS[3]];
   assertEquals(resolveVersion("previous", snapshots, NOW).number, 2);
   assertEquals(resolveVersion("7", snapshots, NOW).number, 7);
+});
+
+Deno.test("namedVersions() does not call what a restore took the place of the latest", () => {
+  const replaced = { ...snapshot(9, NOW), reason: REPLACED };
+  const named = (snapshots: Snapshot[]) => {
+    const { latest, previous } = namedVersions(snapshots);
+    return [latest?.number, previous?.number];
+  };
+  assertEquals(named([...SNAPSHOTS, replaced]), [8, 7]);
+  assertEquals(named([...SNAPSHOTS, replaced, snapshot(10, NOW)]), [10, 9]);
+  assertEquals(named([replaced]), [9, undefined]);
+  assertEquals(named([]), [undefined, undefined]);
 });
 
 Deno.test("resolveVersion() says what there is when there is none of that name", () => {
