@@ -25,6 +25,9 @@ const KEPT = 16;
 /** How long such a connection is kept, milliseconds: less than servers do. */
 const KEEP_MS = 60_000;
 
+/** A connection that has not proved whose it is by then never will, milliseconds. */
+const PROOF_MS = 30_000;
+
 /** Whether `text` is a pin. Colons between digits, as other programs print them, are not taken. */
 export function isPin(text: string): text is Pin {
   return text.startsWith("sha256:") && isDigest(text.slice("sha256:".length));
@@ -49,6 +52,8 @@ export function pinnedFetch(pin: Pin): ((request: Request) => Promise<Response>)
 
 class PinnedAgent extends https.Agent {
   readonly #pin: Pin;
+  /** Those that have not proved whose they are: nobody else knows of them yet. */
+  readonly #unproven = new Set<tls.TLSSocket>();
 
   constructor(pin: Pin) {
     super({ keepAlive: true, maxFreeSockets: KEPT, timeout: KEEP_MS });
@@ -60,11 +65,19 @@ class PinnedAgent extends https.Agent {
     // Node takes the connection from whichever comes first, the callback or what is given back.
     const done = handOut as (error: Error | null, socket?: Duplex) => void;
     const socket = tls.connect({ ...options as tls.ConnectionOptions, rejectUnauthorized: false });
+    this.#unproven.add(socket);
+    const settle = () => {
+      clearTimeout(late);
+      this.#unproven.delete(socket);
+    };
     const fail = (error: Error) => {
+      settle();
       socket.destroy();
       done(error);
     };
+    const late = setTimeout(() => fail(new DOMException("no proof", "TimeoutError")), PROOF_MS);
     socket.once("error", fail);
+    socket.once("close", settle);
     socket.once("secureConnect", () => {
       try {
         requirePin(socket.getPeerCertificate(true).raw, this.#pin, options.host ?? "the server");
@@ -72,9 +85,15 @@ class PinnedAgent extends https.Agent {
         return fail(error as Error);
       }
       socket.off("error", fail);
+      settle();
       done(null, socket);
     });
     return undefined!;
+  }
+
+  override destroy(): void {
+    for (const socket of this.#unproven) socket.destroy();
+    super.destroy();
   }
 }
 
@@ -104,7 +123,11 @@ function send(agent: https.Agent, request: Request, body: Uint8Array | undefined
         ...(body === undefined ? {} : { "content-length": body.length }),
       },
     });
-    const abort = () => outgoing.destroy(asError(signal.reason));
+    const abort = () => {
+      // Before there is a connection, it would not tell of its end.
+      reject(signal.reason);
+      outgoing.destroy(asError(signal.reason));
+    };
     signal.addEventListener("abort", abort, { once: true });
     outgoing.once("close", () => signal.removeEventListener("abort", abort));
     outgoing.once("error", (error) => reject(signal.aborted ? signal.reason : error));

@@ -121,3 +121,15 @@ Deno.test("pinnedFetch() carries bodies, statuses and headers both ways, and sto
   setTimeout(() => stop.abort(new DOMException("enough", "TimeoutError")), 20);
   await assertRejects(() => never, DOMException, "enough");
 });
+
+Deno.test("pinnedFetch() stops when it is told to, also where nobody begins with TLS", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using connections = new DisposableStack();
+  const accepted = silent.accept().then((connection) => void connections.use(connection));
+  using fetch = pinnedFetch(pinOf(MINE.cert));
+  const stop = new AbortController();
+  const never = fetch(new Request(`https://127.0.0.1:${silent.addr.port}/`, { signal: stop.signal }));
+  await accepted;
+  stop.abort(new DOMException("enough", "TimeoutError"));
+  await assertRejects(() => never, DOMException, "enough");
+});
