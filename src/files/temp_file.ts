@@ -34,8 +34,8 @@ export interface TempFile {
    * can do that.
    */
   write(data: Uint8Array): void;
-  /** Takes the whole content of another file, copied by the kernel. */
-  copyFrom(nativePath: string): void;
+  /** Opens what is written once more, to be read; also when it is closed. */
+  openRead(): OpenFile;
   /**
    * Copies `length` bytes of another file, from byte `start`, to {@linkcode position}, which
    * moves on. The kernel copies where it can, and shares the blocks where the file system can.
@@ -43,6 +43,11 @@ export interface TempFile {
    * @returns Bytes copied: fewer where `from` ends before.
    */
   copyRange(from: OpenFile, start: number, length: number): number;
+  /**
+   * The same for whoever verifies afterwards what was written: holes of `from` stay holes, as far as the file system
+   * tells of them, and some have told of holes where data was on its way to the disk.
+   */
+  copySparsely(from: OpenFile, start: number, length: number): number;
   /** Makes the file empty again. */
   truncate(): void;
   /**
@@ -189,12 +194,31 @@ class OpenTempFile implements TempFile {
     });
   }
 
-  copyFrom(nativePath: string): void {
-    this.position = this.#attempt((file) => file.copyFrom(nativePath));
+  openRead(): OpenFile {
+    return this.#attempt(() => this.#home.directory.openRead(this.#name, this.#operation));
   }
 
   copyRange(from: OpenFile, start: number, length: number): number {
-    let copied = this.#attempt((file) => file.copyRange(from, start, length, this.position));
+    return this.#goOnCopying(
+      from,
+      start,
+      length,
+      (file) => file.copyRange(from, start, length, this.position),
+    );
+  }
+
+  copySparsely(from: OpenFile, start: number, length: number): number {
+    return this.#goOnCopying(
+      from,
+      start,
+      length,
+      (file) => file.copySparsely(from, start, length, this.position),
+    );
+  }
+
+  /** Copies with `begin`, and by reading and writing what that leaves. */
+  #goOnCopying(from: OpenFile, start: number, length: number, begin: (file: WritableFile) => number): number {
+    let copied = this.#attempt(begin);
     this.position += copied;
     const block = new Uint8Array(Math.min(length - copied, COPY_BYTES));
     while (copied < length) {

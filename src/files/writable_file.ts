@@ -1,6 +1,6 @@
 /** A file open for writing, by a descriptor of the system or by Deno. @module */
 import { Descriptor } from "./descriptor.ts";
-import { descriptorPath, type Libc, OPEN } from "./libc.ts";
+import type { Libc } from "./libc.ts";
 import type { OpenFile } from "./open_file.ts";
 
 /** A new file, open for writing and reading. What fails throws an error that `osCode` knows. */
@@ -16,14 +16,16 @@ export interface WritableFile {
    */
   leaveOut(position: number, length: number): boolean;
   /**
-   * Copies a part of another file to `position`, as far as that goes without reading it. Holes stay holes where the
-   * file system tells of them: verify what was copied, for some have told of holes where data was on its way.
+   * Copies a part of another file to `position`, as far as that goes without reading it.
    *
    * @returns Bytes copied: fewer than `length`, maybe none, where the system cannot, or at the end.
    */
   copyRange(from: OpenFile, start: number, length: number, position: number): number;
-  /** Takes the whole content of the file at a native path. Returns its size. */
-  copyFrom(nativePath: string): number;
+  /**
+   * The same, but holes stay holes where the file system tells of them. Verify what was copied: some have told of
+   * holes where data was on its way to the disk.
+   */
+  copySparsely(from: OpenFile, start: number, length: number, position: number): number;
   truncate(): void;
   /** Takes room for `length` bytes from `start`, where the file system can. */
   reserve(start: number, length: number): void;
@@ -69,36 +71,37 @@ export class DescriptorFile implements WritableFile {
     }
   }
 
-  copyRange({ descriptor: from }: OpenFile, start: number, length: number, position: number): number {
-    if (from === undefined) return 0;
-    const end = Math.min(start + length, this.#libc.statOf(from).size);
+  copyRange(from: OpenFile, start: number, length: number, position: number): number {
+    if (from.descriptor === undefined) return 0;
+    let done = 0;
+    try {
+      while (done < length) {
+        const [at, to] = [start + done, position + done];
+        const copied = this.#libc.copy(from.descriptor, at, this.#descriptor.number, to, length - done);
+        if (copied === 0) break;
+        done += copied;
+      }
+    } catch {
+      // Across file systems, or not for such files: and if the disk is full, writing says so too.
+    }
+    return done;
+  }
+
+  copySparsely(from: OpenFile, start: number, length: number, position: number): number {
+    if (from.descriptor === undefined) return 0;
+    const end = Math.min(start + length, this.#libc.statOf(from.descriptor).size);
     let at = start;
     while (at < end) {
-      const data = this.#libc.dataFrom(from, at);
+      const data = this.#libc.dataFrom(from.descriptor, at);
       const hole = Math.min(data?.start ?? end, end) - at;
       if (hole > 0 && !this.leaveOut(position + at - start, hole)) break;
       at += hole;
       const part = Math.min(data?.end ?? end, end) - at;
-      const copied = this.#copy(from, at, part, position + at - start);
+      const copied = this.copyRange(from, at, part, position + at - start);
       at += copied;
       if (copied < part) break;
     }
     return at - start;
-  }
-
-  copyFrom(nativePath: string): number {
-    this.truncate();
-    const from = this.#libc.open(undefined, nativePath, OPEN.read);
-    try {
-      const { size } = this.#libc.statOf(from);
-      // With its holes filled: nobody verifies this copy.
-      // A file that seems empty may only pretend to be, as those of /proc do.
-      if (size > 0 && this.#copy(from, 0, size, 0) === size) return size;
-    } finally {
-      this.#libc.close(from);
-    }
-    Deno.copyFileSync(nativePath, descriptorPath(this.#descriptor.number));
-    return this.#libc.statOf(this.#descriptor.number).size;
   }
 
   truncate(): void {
@@ -131,26 +134,6 @@ export class DescriptorFile implements WritableFile {
 
   close(): void {
     this.#descriptor[Symbol.dispose]();
-  }
-
-  #copy(from: number, start: number, length: number, position: number): number {
-    let done = 0;
-    try {
-      while (done < length) {
-        const copied = this.#libc.copy(
-          from,
-          start + done,
-          this.#descriptor.number,
-          position + done,
-          length - done,
-        );
-        if (copied === 0) break;
-        done += copied;
-      }
-    } catch {
-      // Across file systems, or not for such files: and if the disk is full, writing says so too.
-    }
-    return done;
   }
 }
 
@@ -187,9 +170,8 @@ export class PathFile implements WritableFile {
     return 0;
   }
 
-  copyFrom(nativePath: string): number {
-    Deno.copyFileSync(nativePath, this.#nativePath);
-    return this.#position = this.#file.seekSync(0, Deno.SeekMode.End);
+  copySparsely(): number {
+    return 0;
   }
 
   truncate(): void {

@@ -12,6 +12,7 @@ import { type Manifest, unpackManifest } from "../core/chunk.ts";
 import type { Digest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
+import { turn, TURN_BYTES } from "../core/turn.ts";
 import type { Anchor, OpenFile, TempFile } from "../files/tree_root.ts";
 import type { GrowingContent, GrowingContents } from "../index/growing_contents.ts";
 import type { Staging } from "../index/staging.ts";
@@ -92,8 +93,13 @@ async function fill(
   const twin = built.get(put.digest);
   if (twin !== undefined) {
     // Verified a moment ago: the kernel copies, nothing is hashed again.
-    temp.copyFrom(twin.temp.nativePath);
-    if (temp.position !== put.size) throw contentMismatch(put, "size");
+    using from = twin.temp.openRead();
+    if (from.stat.size !== put.size) throw contentMismatch(put, "size");
+    while (temp.position < put.size) {
+      if (temp.position > 0) await turn();
+      const length = Math.min(put.size - temp.position, TURN_BYTES);
+      if (temp.copyRange(from, temp.position, length) < length) throw contentMissing(put);
+    }
     return { packedManifest: twin.packedManifest };
   }
   for (const path of index.pathsWith(put.digest)) {

@@ -55,7 +55,7 @@ export class ContentWriter {
     this.#flush();
     for (let at = 0; at < length;) {
       const most = Math.min(length - at, TURN_BYTES);
-      if (this.temp.copyRange(from, start + at, most) < most) return false;
+      if (this.temp.copySparsely(from, start + at, most) < most) return false;
       at += most;
       await this.#step(most);
     }
