@@ -51,6 +51,8 @@ export interface Anchor extends Disposable {
    * epoch; the time of last access becomes the same.
    */
   setAttributes(path: TreePath, attributes: { mode?: number; mtime?: number }): void;
+  /** Resolves when content, mode and time of a file are on the disk; other work goes on meanwhile. */
+  syncFile(path: TreePath): Promise<void>;
   /** Returns when the names in a directory are on the disk. */
   syncDirectory(path: TreePath): void;
   /**
@@ -211,6 +213,14 @@ export class TreeAnchor implements Anchor {
 
   setAttributes(path: TreePath, attributes: { mode?: number; mtime?: number }): void {
     attempt("set mode and time of", path, () => this.#holder(path).setAttributes(nameIn(path), attributes));
+  }
+
+  async syncFile(path: TreePath): Promise<void> {
+    try {
+      await this.#holder(path).syncFile(nameIn(path));
+    } catch (error) {
+      throw failure("save", path, error);
+    }
   }
 
   syncDirectory(path: TreePath): void {

@@ -403,6 +403,15 @@ Deno.test({
     }),
 });
 
+contract("syncFile() saves a file, and nothing else", async ({ anchor, tree }) => {
+  Deno.writeTextFileSync(`${tree}/file`, "x");
+  Deno.symlinkSync("file", `${tree}/link`);
+  await anchor.syncFile(path("file"));
+  for (const [name, code] of [["link", "conflict"], ["missing", "not-found"], ["no/where", "not-found"]]) {
+    assertEquals((await assertRejects(() => anchor.syncFile(path(name)), FilesyncError)).code, code);
+  }
+});
+
 contract("write() and sync() fail on a closed file", async ({ anchor }) => {
   const temp = anchor.createTemp(path("a"));
   const syncing = temp.sync();

@@ -193,6 +193,14 @@ class PathDirectory implements Directory {
     }
   }
 
+  async syncFile(name: string): Promise<void> {
+    const nativePath = this.nativePath(name);
+    if (!Deno.lstatSync(nativePath).isFile) throw new Deno.errors.AlreadyExists("It is not a regular file");
+    // Windows saves only what may be written.
+    using file = Deno.openSync(nativePath, { read: true, write: Deno.build.os === "windows" });
+    await file.sync();
+  }
+
   sync(): void {
     // Windows cannot open a directory, and has no such call.
     if (Deno.build.os === "windows") return;

@@ -44,6 +44,8 @@ export interface Directory {
   removeDirectory(name: string): void;
   /** Sets permission bits, but not of a link, and both times, milliseconds since the epoch. */
   setAttributes(name: string, attributes: { mode?: number; mtime?: number }): void;
+  /** Resolves when content and attributes of a file are on the disk. */
+  syncFile(name: string): Promise<void>;
   /** Returns when the names are on the disk. */
   sync(): void;
 }

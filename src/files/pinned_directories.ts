@@ -122,6 +122,12 @@ export class DescriptorDirectory implements Directory, Disposable {
     if (mtime !== undefined) this.#libc.setTimeAt(this.#descriptor.number, name, mtime);
   }
 
+  async syncFile(name: string): Promise<void> {
+    const flags = OPEN.read | OPEN.noFollow | OPEN.nonBlocking;
+    using file = new Descriptor(this.#libc, this.#libc.open(this.#descriptor.number, name, flags));
+    await file.lend((number) => this.#libc.syncAside(number));
+  }
+
   sync(): void {
     this.#libc.sync(this.#descriptor.number);
   }

@@ -71,7 +71,7 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
   const { index, durability, growing } = target;
   const since = durability.failures;
   const known = answerTo(index, batch);
-  if (known !== undefined) return await whenDurable(known, batch, target, since);
+  if (known !== undefined) return await whenDurable(known, batch, index, durability.syncAll(since));
   using anchor = target.root.anchor();
   using keeping = target.keeper?.batch(anchor);
   const together = durability.together(batch.actions.length);
@@ -81,15 +81,17 @@ export async function applyBatch(batch: Batch, target: BatchTarget): Promise<Bat
     const kept = keeping?.commit(together);
     await (together ? durability.syncAll(since) : syncContents(batch, prepared)).finally(() => kept);
     const verified = await verifyExpected(batch.actions, anchor, index, target.clock);
+    const retouched = new Set<TreePath>();
     const answer = await target.writing.run(async () => {
       // The same batch may have been sent twice, and the other one have been faster.
       const known = answerTo(index, batch);
       if (known !== undefined) return known;
-      const work = new BatchWork(anchor, target, { verified, keeping });
+      const work = new BatchWork(anchor, target, { verified, keeping, retouched });
       await work.removeAhead(batch.actions);
       return carryOut(batch, { prepared, work, keeping }, anchor, target, together);
     });
-    return together ? await whenDurable(answer, batch, target, since) : answer;
+    const durable = together ? durability.syncAll(since) : syncAttributes(retouched, anchor);
+    return await whenDurable(answer, batch, index, durable);
   } catch (error) {
     // What was written before the disk failed may be lost, however good it looks in memory.
     if (durability.failures !== since) {
@@ -107,21 +109,35 @@ async function allEnded(work: (Promise<unknown> | undefined)[]): Promise<void> {
   for (const ended of await Promise.allSettled(work)) if (ended.status === "rejected") throw ended.reason;
 }
 
-/** Gives `answer` when everything it speaks of is on the disk. */
+/** Gives `answer` when everything it speaks of is on the disk, as `durable` tells. */
 async function whenDurable(
   answer: BatchResult,
   batch: Batch,
-  { index, durability }: BatchTarget,
-  since: number,
+  index: TreeIndex,
+  durable: Promise<void>,
 ): Promise<BatchResult> {
   try {
-    await durability.syncAll(since);
+    await durable;
     return answer;
   } catch (error) {
     // Nobody may be told that it is done: it is tried again, and found done or not.
     forgetAnswer(index, batch);
     throw error;
   }
+}
+
+/** Why a file need not be, or cannot be, synced by itself: it is gone, something else stands there, it may not be read. */
+const NOT_SYNCED = new Set<ErrorCode>(["conflict", "not-found", "permission"]);
+
+/** Resolves when the modes and times of `files`, which nothing else was done to, are on the disk. */
+async function syncAttributes(files: ReadonlySet<TreePath>, anchor: Anchor): Promise<void> {
+  await Promise.all(Array.from(files, async (path) => {
+    try {
+      await anchor.syncFile(path);
+    } catch (error) {
+      if (!(error instanceof FilesyncError && NOT_SYNCED.has(error.code))) throw error;
+    }
+  }));
 }
 
 /** What was made ready for an action: content for a put, a reason why it cannot be, or nothing. */
@@ -310,19 +326,26 @@ class BatchWork {
   readonly #touched = new Set<TreePath>();
   /** Directories whose names mean no others. */
   readonly #ownNames = new Set<TreePath>([ROOT]);
+  /** Files that only got another mode or time. */
+  readonly #retouched: Set<TreePath>;
   /** Directories made writable for a moment, with the mode they had. */
   readonly #unlocked = new Map<TreePath, number>();
 
   constructor(
     anchor: Anchor,
     { index, clock, onStale, onUnrecorded }: BatchTarget,
-    { verified, keeping }: { verified: Verified; keeping: BatchKeeper | undefined },
+    { verified, keeping, retouched }: {
+      verified: Verified;
+      keeping: BatchKeeper | undefined;
+      retouched: Set<TreePath>;
+    },
   ) {
     this.#anchor = anchor;
     this.#index = index;
     this.#now = clock.now();
     this.#verified = verified;
     this.#keeping = keeping;
+    this.#retouched = retouched;
     this.#onStale = onStale;
     this.#onUnrecorded = onUnrecorded;
   }
@@ -455,6 +478,7 @@ class BatchWork {
       this.#confirm(path);
       if (sameEntry(known, entry)) return;
       this.#anchor.setAttributes(path, { mode, mtime });
+      this.#retouched.add(path);
     } else {
       this.#makeParents(path);
       const gone = this.#keeping?.leaving(path, "replaced", this.#now, action);

@@ -8,7 +8,7 @@ import { describeBytes } from "../chunking/describe.ts";
 import type { Action } from "../core/action.ts";
 import { unpackManifest } from "../core/chunk.ts";
 import { systemClock } from "../core/clock.ts";
-import { toFilesyncError } from "../core/errors.ts";
+import { FilesyncError, toFilesyncError } from "../core/errors.ts";
 import { parsePath } from "../core/path.ts";
 import type { TempFile } from "../files/tree_root.ts";
 import { sha256 } from "../hashing/sha256.ts";
@@ -216,4 +216,32 @@ Deno.test("applyBatch() does not hide by a move that somebody edited the file", 
   await receiver.refresh();
   const entry = await receiver.entry(parsePath("g"));
   assertEquals(entry?.kind === "file" && entry.digest, sha256(bytesOf("evil")));
+});
+
+Deno.test("applyBatch() answers for a mode and a time when they are on the disk", async () => {
+  using temp = new TempDirectory();
+  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
+  await receiver.ready;
+  await apply(receiver, [putOf("d/f", "f"), putOf("g", "g")], "f", "g");
+  const { anchor } = receiver.root;
+  const synced: string[] = [];
+  receiver.root.anchor = () => {
+    const real = anchor.call(receiver.root);
+    const { syncFile } = real;
+    real.syncFile = async (path) => {
+      await syncFile.call(real, path);
+      const { mode, mtime } = Deno.statSync(`${temp.path}/${path}`);
+      synced.push(`${path} ${(mode! & 0o777).toString(8)} ${mtime!.getTime() - OLD}`);
+      if (path === "g") throw toFilesyncError("save", Object.assign(new Error(), { code: "EIO" }));
+    };
+    return real;
+  };
+  assertEquals(outcomes(await apply(receiver, [putOf("d/f", "f", OLD + 1, 0o600), putOf("g", "g")])), [
+    "done",
+    "done",
+  ]);
+  assertEquals(synced, ["d/f 600 1"]);
+  const again = { key: "again and again", actions: [putOf("g", "g", OLD + 2)], contents: new Map() };
+  await assertRejects(() => receiver.apply(again), FilesyncError, "the disk reports an error");
+  assertEquals(receiver.index.sql("SELECT 1 FROM answers WHERE key = 'again and again'").get(), undefined);
 });
