@@ -213,10 +213,13 @@ export class RemoteWork {
     };
   }
 
-  /** Removes what the index knows at and below `path`. Returns the first path that it does not know, and left alone. */
+  /**
+   * Removes what the index knows at and below `path`. Returns the first path that was left alone, because the index
+   * does not know it, or knows something of another kind there.
+   */
   async #removeKnown(path: TreePath, kind: RemoteStat["kind"]): Promise<TreePath | undefined> {
     const { index } = this.#target;
-    if (index.get(path) === undefined) return path;
+    if (index.get(path)?.kind !== kind) return path;
     if (kind === "directory") {
       await this.#unlock(path);
       const listed = await this.#anchor.list(path);

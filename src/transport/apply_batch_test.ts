@@ -189,21 +189,6 @@ Deno.test("applyBatch() leaves nothing behind when a file cannot be given its mo
   assertEquals([...Deno.readDirSync(`${temp.path}/.filesync/tmp`)], []);
 });
 
-Deno.test("applyBatch() does not remove what somebody put in the place of something of another kind", async () => {
-  using temp = new TempDirectory();
-  await using receiver = new LocalReceiver(temp.path, { clock: systemClock });
-  await receiver.ready;
-  await apply(receiver, [putOf("d/f", "f"), putOf("g", "g")], "f", "g");
-  Deno.removeSync(`${temp.path}/d`, { recursive: true });
-  Deno.writeTextFileSync(`${temp.path}/d`, "theirs");
-  Deno.removeSync(`${temp.path}/g`);
-  Deno.symlinkSync("theirs", `${temp.path}/g`);
-  const removals = ["d", "g"].map((path): Action => ({ type: "remove", path: parsePath(path) }));
-  assertEquals(outcomes(await apply(receiver, removals)), ["exists-unknown", "exists-unknown"]);
-  assertEquals(Deno.readTextFileSync(`${temp.path}/d`), "theirs");
-  assertEquals(Deno.readLinkSync(`${temp.path}/g`), "theirs");
-});
-
 Deno.test("applyBatch() does not hide by a move that somebody edited the file", async () => {
   using temp = new TempDirectory();
   await using receiver = new LocalReceiver(temp.path, { clock: systemClock });

@@ -406,6 +406,21 @@ export function receiverContract(
     assertEquals(known.filter((path) => !path.endsWith("mine")), ["d", "d/sub"]);
   });
 
+  contract("apply() does not remove what stands in place of something of another kind", async (subject) => {
+    const { receiver, directory } = subject;
+    await done(receiver, [putAction("d/f", "x"), putAction("g", "x")], ["x"]);
+    Deno.removeSync(`${directory}/d`, { recursive: true });
+    Deno.writeTextFileSync(`${directory}/d`, "precious");
+    Deno.removeSync(`${directory}/g`);
+    Deno.symlinkSync("precious", `${directory}/g`);
+    await assertOutcomes(receiver, [
+      [removeAction("d"), "exists-unknown"],
+      [removeAction("g"), "exists-unknown"],
+    ]);
+    assertEquals(Deno.readTextFileSync(`${directory}/d`), "precious");
+    assertEquals(Deno.readLinkSync(`${directory}/g`), "precious");
+  });
+
   contract("apply() never copies content that was changed behind its back", async (subject) => {
     const { receiver, directory } = subject;
     for (const change of ["rewritten", "truncated", "removed", "replaced by a link"]) {
