@@ -180,7 +180,7 @@ function openTop(path: string, { dev, ino }: Deno.FileInfo): DescriptorDirectory
 }
 
 /**
- * Removes what an earlier run left in the directory of temporary files. Call it at
+ * Removes the files that an earlier run left in the directory of temporary files. Call it at
  * start-up, before anything is written.
  *
  * @param keep Names of files that are still needed.
@@ -191,7 +191,7 @@ export function cleanTemp(root: TreeRoot, keep: ReadonlySet<string> = new Set())
   if (anchor.lstat(TEMP_DIRECTORY)?.kind !== "directory") return 0;
   const left = anchor.list(TEMP_DIRECTORY).filter((name) => !keep.has(name)).map((name) =>
     childOf(TEMP_DIRECTORY, name)
-  );
+  ).filter((path) => anchor.lstat(path)?.kind !== "directory");
   for (const path of left) anchor.removeFile(path);
   return left.length;
 }

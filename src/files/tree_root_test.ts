@@ -124,8 +124,12 @@ for (const anchoring of ["descriptors", "paths"] as const) {
         anchor.createTemp().close();
         anchor.createTemp("a" as TreePath).close();
         Deno.symlinkSync(directory, `${directory}/.filesync/tmp/link`);
+        // None of ours, and no reason not to start.
+        Deno.mkdirSync(`${directory}/.filesync/tmp/directory`);
         assertEquals(cleanTemp(root), 3);
-        assertEquals([...Deno.readDirSync(`${directory}/.filesync/tmp`)], []);
+        assertEquals([...Deno.readDirSync(`${directory}/.filesync/tmp`)].map(({ name }) => name), [
+          "directory",
+        ]);
       }),
   });
 
