@@ -49,7 +49,7 @@ export function resolveVersion(text: string, snapshots: readonly Snapshot[], now
   throw new FilesyncError({
     code: "not-found",
     operation,
-    reason: snapshots.length === 0 ? "there are no snapshots yet" : found.reason,
+    reason: snapshots.length === 0 ? "there are no versions yet" : found.reason,
     hint: snapshots.length === 0 ? "One is made whenever something has changed" : existing(snapshots),
     permanent: true,
   });
@@ -65,17 +65,17 @@ function find(name: string, snapshots: readonly Snapshot[], now: number): Found 
   const named = namedVersions(snapshots);
   if (name === "latest") return { snapshot: named.latest, reason: "" };
   if (name === "previous") {
-    return { snapshot: named.previous, reason: "there is no snapshot before the latest" };
+    return { snapshot: named.previous, reason: "there is no version before the latest" };
   }
   if (/^#?\d+$/.test(name)) {
     const number = Number(name.replace("#", ""));
     const snapshot = snapshots.find((snapshot) => snapshot.number === number);
-    return { snapshot, reason: "there is no snapshot of that number (any more)" };
+    return { snapshot, reason: "there is no version of that number (any more)" };
   }
   const time = momentIn(name, now);
   if (time === undefined) return undefined;
   const snapshot = snapshots.findLast((snapshot) => snapshot.time <= time);
-  return { snapshot, reason: "all snapshots are younger" };
+  return { snapshot, reason: "all versions are younger" };
 }
 
 /** The last millisecond that a name of a time or an age means; `undefined` when it is neither. */
@@ -98,5 +98,7 @@ function existing(snapshots: readonly Snapshot[]): string {
     ? numbers.join(", ")
     : `${numbers.slice(0, 3).join(", ")}, … ${numbers.slice(-3).join(", ")}`;
   const [oldest, newest] = [snapshots[0], snapshots.at(-1)!].map(({ time }) => new Date(time).toISOString());
-  return `There ${numbers.length === 1 ? "is" : "are"} ${listed}, from ${oldest} to ${newest}`;
+  return numbers.length === 1
+    ? `There is ${listed}, of ${newest}`
+    : `There are ${listed}, from ${oldest} to ${newest}`;
 }
