@@ -7,7 +7,7 @@ import { checkDestination, checkDirectory, checkStates, checkSystem } from "./do
 import { checkServer } from "./doctor_server.ts";
 import { checkSftp } from "./doctor_sftp.ts";
 import { jsonLine } from "./json_printer.ts";
-import { absolute } from "./places.ts";
+import { absolute, realDirectory } from "./places.ts";
 import { visible } from "./quote.ts";
 import { SSH_FLAGS } from "./ssh.ts";
 import { STATE_FLAG } from "./state_home.ts";
@@ -90,7 +90,7 @@ async function* checkTo(
   context: Context,
 ): AsyncGenerator<Check> {
   if (destination.kind === "directory") {
-    return yield* guarded("destination", () => checkDestination(destination.path));
+    return yield* guarded("destination", () => checkDestination(realDirectory(destination.path)));
   }
   try {
     yield* destination.kind === "sftp"

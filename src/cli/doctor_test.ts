@@ -56,6 +56,12 @@ Deno.test("doctor finds a healthy pair healthy, and a damaged state damaged", as
   Deno.chmodSync(state, 0o755);
   assertEquals(verdictOf((await doctor(home, "--state", state)).checks, "privacy"), "warn");
   assertEquals((await doctor(home, `${home.path}/missing`)).code, EXIT.problems);
+  const there = await doctor(home, "--state", state, "--to", `${home.path}/missing`);
+  const missing = there.checks.find(({ name }) => name === "destination");
+  assertEquals([missing?.verdict, missing?.detail], [
+    "fail",
+    `Cannot open "${home.path}/missing": it does not exist`,
+  ]);
 });
 
 Deno.test("doctor checks the way to a server: version, clock, token", async () => {
