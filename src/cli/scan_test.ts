@@ -1,8 +1,16 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { existsSync } from "@std/fs";
 import { Home, jsonLines } from "../../tests/support/run_command.ts";
 import { link, makeTree } from "../../tests/support/trees.ts";
 import { EXIT, FilesyncError } from "../core/errors.ts";
+import { CrawlPool } from "../crawler/crawl_pool.ts";
 import { parseCatalog } from "./catalog_location.ts";
 import { parseMoment } from "./since.ts";
 import { parseShard } from "./scan.ts";
@@ -152,6 +160,16 @@ Deno.test("report refuses an end before the beginning", async () => {
   }
   const error = assertThrows(() => parseMoment("x", 0, "--since"), FilesyncError);
   assertStringIncludes(error.hint!, "2026-01-31");
+});
+
+Deno.test("CrawlPool.walk() names the tree that cannot be walked", async () => {
+  using pool = new CrawlPool(1);
+  const options = { root: "/no/such/tree", ignore: [], oneFileSystem: false, shard: { index: 1, count: 1 } };
+  await assertRejects(
+    () => Array.fromAsync(pool.walk(options)),
+    FilesyncError,
+    'Cannot walk "/no/such/tree": ',
+  );
 });
 
 Deno.test("parseCatalog() understands paths and URLs", () => {

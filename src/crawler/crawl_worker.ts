@@ -27,11 +27,13 @@ const scope = self as unknown as {
 };
 
 let walker: Walker | undefined;
+let root = "";
 
 scope.onmessage = ({ data }) => {
   try {
     switch (data.type) {
       case "open":
+        root = data.options.root;
         walker = new Walker(data.options);
         return;
       case "walk": {
@@ -43,7 +45,7 @@ scope.onmessage = ({ data }) => {
         scope.postMessage({ fingerprints: data.paths.map(fingerprintOrProblem) });
     }
   } catch (error) {
-    scope.postMessage({ problem: problemOf(toFilesyncError("walk the tree", error)) });
+    scope.postMessage({ problem: problemOf(toFilesyncError(`walk "${root || "/"}"`, error)) });
   }
 };
 
