@@ -11,7 +11,8 @@ const INTRODUCTION = `# Output for programs
 
 With \`--json\` every command prints one JSON object a line, each with a \`time\` (ISO 8601, UTC) and a \`type\`.
 Fields with a question mark may be missing. New types and fields may come with any release: leave out what you
-do not know. \`report --json\` prints one object without either, its report.
+do not know. \`report --json\` prints one object without either, its report; \`man\` and
+\`completions\` print what they print without it.
 
 This page is made from the schemas that tests compare the output with (\`tools/json_docs.ts\`).
 `;

@@ -339,6 +339,7 @@ export const JSON_LINES: readonly JsonLineKind[] = [
         state: v.picklist(["online", "offline", "indexing"]),
         detail: optional(text),
         retryAt: optional(millis),
+        hint: optional(about(v.string(), "what to do, when the push was refused")),
       })),
       known: v.strictObject({ entries: count, bytes }),
       waiting: v.strictObject({ actions: count, bytes }),

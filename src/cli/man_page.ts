@@ -77,7 +77,7 @@ function commandLines(command: Command): string[] {
     ...own.flatMap(flagLines),
     ...command.examples.flatMap(({ command, does }) => [
       ".PP",
-      text(`${does}:`),
+      text(does.endsWith("?") ? does : `${does}:`),
       ".PP",
       ".in +4n",
       ".nf",

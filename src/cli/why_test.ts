@@ -10,6 +10,7 @@ import { createApp } from "../server/app.ts";
 import { listen } from "../server/listen.ts";
 import { SourceState } from "../sync/source_state.ts";
 import { LocalReceiver } from "../transport/local_receiver.ts";
+import { faultIn } from "./json_schemas.ts";
 
 const OLD = Date.UTC(2020, 0, 1);
 
@@ -315,6 +316,9 @@ Deno.test("why tells that the token is refused, and which one to take", async ()
   const listener = listen(app, { hostname: "127.0.0.1", port: 0, clock: systemClock });
   const state = `${test.home.path}/refused`;
   const pushed = await test.home.run("watch", test.source, "--to", listener.url, "--state", state, "--once");
+  // What JSON tells of it is as described.
+  const told = jsonLines((await test.home.run("status", "--state", state, "--json")).out);
+  assertEquals(told.map((line) => faultIn(line, "status")), [undefined]);
   await listener.close();
   assertEquals(pushed.code, EXIT.unreachable);
   const { code, out } = await test.home.run("why", `${test.source}/a.txt`, "--state", state);
