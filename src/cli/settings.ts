@@ -40,7 +40,15 @@ import {
 } from "./command.ts";
 import type { CommandLine } from "./parse.ts";
 import { IniError, parseIni } from "./ini.ts";
-import { flagOfKey, type Section, SHARED_SECTIONS, sharedSettings, unknownKey } from "./shared_sections.ts";
+import {
+  flagOfKey,
+  type Place,
+  type Section,
+  SHARED_SECTIONS,
+  sharedPlace,
+  sharedSettings,
+  unknownKey,
+} from "./shared_sections.ts";
 import { didYouMean } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
 
@@ -149,10 +157,12 @@ export function invocationOf(
   const settings = new Map<string, Setting>();
   for (const flag of flags) {
     const values = flag.ownOnly ? section : { ...shared, ...section };
-    const setting = settingOf(flag, line.given, environment, values, name);
+    const own = { section: name, key: flag.name };
+    const where = flag.name in section ? own : sharedPlace(flag.name, file);
+    const setting = settingOf(flag, line.given, environment, values, where);
     if (setting !== undefined) settings.set(flag.name, setting);
   }
-  const asked = { command, given: line.given, environment, shared };
+  const asked = { command, given: line.given, environment, shared, file };
   const tables = Array.isArray(written)
     ? written.map((table, i) => tableInvocation(table, `[${name}] number ${i + 1}`, asked))
     : command.fromTables && command.arguments.some(({ name }) => name in section)
@@ -171,11 +181,12 @@ export function invocationOf(
 function tableInvocation(
   table: Section,
   name: string,
-  { command, given, environment, shared }: {
+  { command, given, environment, shared, file }: {
     command: Command;
     given: ReadonlyMap<string, string[]>;
     environment: Environment;
     shared: Section;
+    file: SettingsFile;
   },
 ): Invocation {
   const flags = flagsOf(command);
@@ -204,8 +215,11 @@ function tableInvocation(
   for (const flag of flags) {
     const own = given.has(flag.name) ? undefined : table[flag.name];
     const setting = own === undefined
-      ? settingOf(flag, given, environment, flag.ownOnly ? {} : shared, name)
-      : { values: fromFile(flag, own, name).map(place(flag, environment)), from: "file" as const };
+      ? settingOf(flag, given, environment, flag.ownOnly ? {} : shared, sharedPlace(flag.name, file))
+      : {
+        values: fromFile(flag, own, { section: name, key: flag.name }).map(place(flag, environment)),
+        from: "file" as const,
+      };
     if (setting !== undefined) settings.set(flag.name, setting);
     if (flag.required && !isGiven(setting)) {
       throw refuse(flag.name, "it is missing", `Write ${flag.name} = ${example(flag)}`);
@@ -245,7 +259,7 @@ export function settingOf(
   given: ReadonlyMap<string, string[]>,
   environment: Environment,
   section: Section = {},
-  sectionName?: string,
+  where?: Place,
 ): Setting | undefined {
   const typed = given.get(flag.name);
   if (typed !== undefined) return { values: typed, from: "flag" };
@@ -255,7 +269,7 @@ export function settingOf(
     return { values: fromEnvironment(flag, inherited), from: "environment" };
   }
   const written = section[flag.name];
-  if (written !== undefined) return { values: fromFile(flag, written, sectionName), from: "file" };
+  if (written !== undefined) return { values: fromFile(flag, written, where), from: "file" };
   if (flag.default !== undefined) return { values: [flag.default], from: "default" };
 }
 
@@ -309,17 +323,18 @@ function fromEnvironment(flag: Flag, text: string): string[] {
   );
 }
 
-function fromFile(flag: Flag, value: unknown, section: string | undefined): string[] {
+function fromFile(flag: Flag, value: unknown, where: Place | undefined): string[] {
   const values = flag.repeat && Array.isArray(value) ? value : [value];
   const wanted = flag.value === undefined ? ["boolean"] : ["string", "number"];
   const fits = values.every((value) => wanted.includes(typeof value));
   // As on the command line: an empty name of a place would mean the working directory.
   if (fits && !values.includes("")) return values.map(String);
+  const { section = "", key = flag.name } = where ?? {};
   const unfit = flag.value === undefined ? "it is not true or false" : "it is neither a text nor a number";
   throw usageError(
-    `use "${flag.name}" of ${section} in the settings file`,
+    `use "${key}" of ${section} in the settings file`,
     fits ? "it is empty" : unfit,
-    `Write ${flag.name} = ${example(flag)}`,
+    `Write ${key} = ${example(flag)}`,
   );
 }
 

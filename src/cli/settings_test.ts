@@ -117,6 +117,18 @@ Deno.test("invocationOf() needs what is required, from wherever", () => {
   assertEquals(invocationOf(watch, none, () => undefined, { watch: { to: "here" } }).flag("to"), "here");
 });
 
+Deno.test("invocationOf() names the section in which a wrong value stands", () => {
+  const line = { arguments: ["a"], given: new Map([["to", ["x"]]]) };
+  const faults = [{ general: { quiet: 3 } }, { watch: { quiet: 3 } }, { crawler: { Ignore: [true] } }].map(
+    (file) => assertThrows(() => invocationOf(watch, line, () => undefined, file), FilesyncError),
+  );
+  assertEquals(faults.map(({ operation, hint }) => [operation, hint]), [
+    ['use "quiet" of [general] in the settings file', "Write quiet = true"],
+    ['use "quiet" of [watch] in the settings file', "Write quiet = true"],
+    ['use "Ignore" of [crawler] in the settings file', 'Write Ignore = ["PATTERN"]'],
+  ]);
+});
+
 Deno.test("invocationOf() takes an empty list for nothing, where something is required", () => {
   const several = { ...tabled, flags: [{ ...watch.flags[0], repeat: true }] };
   const line = { arguments: ["a"], given: new Map() };

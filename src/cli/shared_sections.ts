@@ -66,6 +66,22 @@ export function flagOfKey(section: string, key: string): string | undefined {
   return SHARED[section]?.[normal(key)];
 }
 
+/** Where in the file a setting stands. */
+export interface Place {
+  /** As it is written. */
+  section: string;
+  key: string;
+}
+
+/** Where a shared section of a file says what a flag is; the last one counts. */
+export function sharedPlace(flag: string, file: Record<string, unknown>): Place | undefined {
+  return SHARED_SECTIONS.flatMap((name) =>
+    Object.keys((file[name] ?? {}) as Section)
+      .filter((key) => flagOfKey(name, key) === flag)
+      .map((key) => ({ section: `[${name}]`, key }))
+  ).at(-1);
+}
+
 /** What the shared sections of a file say, by the name of the flag. */
 export function sharedSettings(file: Record<string, unknown>): Section {
   const settings: Section = {};
