@@ -151,7 +151,7 @@ function explain(
   }
   if (queued.length > 0) {
     const reason = connection.state === "offline"
-      ? `The receiver is out of reach (${connection.detail}); ${
+      ? `The receiver is out of reach (${connection.detail}); its ${
         queued[0].action.type
       } waits in the queue of ${state.queue.size}`
       : `Its ${queued[0].action.type} waits in the queue of ${state.queue.size}`;

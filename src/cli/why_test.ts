@@ -118,7 +118,10 @@ Deno.test("why tells what waits, and for what", async () => {
   const { verdict, reason, next } = await test.why("a.txt");
   assertEquals(verdict, "waiting");
   assertMatch(next!, /filesync doctor --to .*\/destination$/);
-  assertEquals(reason, "The receiver is out of reach (connection refused); remove waits in the queue of 1");
+  assertEquals(
+    reason,
+    "The receiver is out of reach (connection refused); its remove waits in the queue of 1",
+  );
 });
 
 Deno.test("why tells what went wrong, and when it is tried again", async () => {
