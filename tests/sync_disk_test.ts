@@ -67,6 +67,21 @@ for (const way of [[], ["--two-way"]]) {
     await scene.assertClean();
   });
 
+  Deno.test(`${name} tells once of a directory that it may not read`, async () => {
+    const command = withoutPrivileges();
+    if (command === undefined) return;
+    await using scene = new SyncScene({ command });
+    makeTree(scene.source, { "a.txt": "one", closed: {} });
+    Deno.chmodSync(`${scene.source}/closed`, 0);
+    const { code, json } = await scene.sync(...way);
+    assertEquals([code, problemsIn(json)], [1, ['Cannot list "closed": permission denied']]);
+    Deno.chmodSync(`${scene.source}/closed`, 0o700);
+    // Both ways, what cannot be looked at is not carried over.
+    if (existsSync(`${scene.backup}/closed`)) Deno.chmodSync(`${scene.backup}/closed`, 0o700);
+    await scene.syncWell(...way);
+    await scene.assertInStep();
+  });
+
   Deno.test(`${name} leaves at the backup what is in a directory that it may not read`, async () => {
     const command = withoutPrivileges();
     if (command === undefined) return;

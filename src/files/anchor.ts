@@ -224,7 +224,26 @@ export class TreeAnchor implements Anchor {
   }
 
   syncDirectory(path: TreePath): void {
-    attempt("save the directory", path, () => this.#directories.reach(path).sync());
+    attempt("save the directory", path, () => {
+      try {
+        this.#directories.reach(path).sync();
+      } catch (error) {
+        if (toFilesyncError("", error).code !== "permission" || path === ROOT) throw error;
+        this.#openLocked(path).sync();
+      }
+    });
+  }
+
+  /** Opens a directory that its own mode keeps from being opened: while it has another one. */
+  #openLocked(path: TreePath): Directory {
+    const [holder, name] = [this.#holder(path), nameOf(path)];
+    const mode = holder.stat(name)?.mode ?? 0;
+    holder.setAttributes(name, { mode: mode | 0o500 });
+    try {
+      return this.#directories.reach(path);
+    } finally {
+      holder.setAttributes(name, { mode });
+    }
   }
 
   createTemp(path?: TreePath): TempFile {
