@@ -2,9 +2,10 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync } from "@std/fs";
 import { randomBytes } from "./support/bytes.ts";
 import { programCommand } from "./support/program.ts";
+import { CoarseDisk } from "./support/coarse_disk.ts";
 import { SmallDisk } from "./support/small_disk.ts";
 import { problemsIn, SyncScene, totalsIn } from "./support/sync_scene.ts";
-import { directory, makeTree } from "./support/trees.ts";
+import { directory, file, link, makeTree } from "./support/trees.ts";
 
 const MiB = 1 << 20;
 
@@ -65,6 +66,28 @@ for (const way of [[], ["--two-way"]]) {
     await scene.assertInStep();
     assertEquals(await scene.lost(standing), []);
     await scene.assertClean();
+  });
+
+  Deno.test(`${name} with a disk that keeps times by the second comes to rest, and spoils none`, async () => {
+    using disk = CoarseDisk.mount();
+    if (disk === undefined) return;
+    await using scene = new SyncScene({ backups: disk.path });
+    const mtime = 1_700_000_003_987;
+    makeTree(scene.source, {
+      "a.txt": file("one", { mtime }),
+      "d/b.txt": file("b", { mtime }),
+      link: link("a.txt"),
+    });
+    await scene.syncWell(...way);
+    const again = await scene.syncWell(...way);
+    assertEquals(totalsIn(again.json)!.counts, { put: 0, directory: 0, symlink: 0, remove: 0, move: 0 });
+    assertEquals(Deno.statSync(`${scene.source}/a.txt`).mtime!.getTime(), mtime);
+    makeTree(scene.source, { "a.txt": file("two", { mtime: mtime + 10_000 }) });
+    assertEquals(totalsIn((await scene.syncWell(...way)).json)!.counts.put, 1);
+    assertEquals(Deno.readTextFileSync(`${scene.backup}/a.txt`), "two");
+    Deno.removeSync(`${scene.source}/a.txt`);
+    assertEquals((await scene.run("restore", scene.source)).code, 0);
+    assertEquals(Deno.statSync(`${scene.source}/a.txt`).mtime!.getTime(), mtime + 10_000);
   });
 
   Deno.test(`${name} tells once of a directory that it may not read`, async () => {

@@ -5,6 +5,7 @@ import { childOf, nameOf, parentOf, ROOT, type TreePath } from "../core/path.ts"
 import { type Directories, Obstacle, stepTowards } from "./directories.ts";
 import type { Directory } from "./directory.ts";
 import type { OpenFile } from "./open_file.ts";
+import type { AttributeKeeper, KeptAttributes } from "./kept_attributes.ts";
 import type { Listed, Stat } from "./stat.ts";
 import type { TempDirectory, TempFile } from "./temp_file.ts";
 
@@ -71,16 +72,24 @@ export interface Anchor extends Disposable {
   removeTemp(name: string): void;
   /** Lets go of what it holds open: what is done next is done where directories stand by then. */
   letGo(): void;
+  /** What the file system keeps of attributes. */
+  readonly kept: KeptAttributes;
 }
 
 /** The {@linkcode Anchor} over any way to reach directories. */
 export class TreeAnchor implements Anchor {
   readonly #directories: Directories;
   readonly #temp: TempDirectory;
+  readonly #keeper: AttributeKeeper;
 
-  constructor(directories: Directories, temp: TempDirectory) {
+  constructor(directories: Directories, temp: TempDirectory, keeper: AttributeKeeper) {
     this.#directories = directories;
     this.#temp = temp;
+    this.#keeper = keeper;
+  }
+
+  get kept(): KeptAttributes {
+    return this.#keeper.kept;
   }
 
   lstat(path: TreePath): Stat | undefined {
@@ -150,7 +159,7 @@ export class TreeAnchor implements Anchor {
         if (osCode(error) !== "EEXIST" || directory.stat(name)?.kind !== "directory") throw error;
       }
       // Again, because the umask was taken off, and for a directory that was there.
-      directory.setAttributes(name, { mode });
+      this.#give(directory, name, { mode });
     });
   }
 
@@ -212,7 +221,18 @@ export class TreeAnchor implements Anchor {
   }
 
   setAttributes(path: TreePath, attributes: { mode?: number; mtime?: number }): void {
-    attempt("set mode and time of", path, () => this.#holder(path).setAttributes(nameIn(path), attributes));
+    attempt("set mode and time of", path, () => this.#give(this.#holder(path), nameIn(path), attributes));
+  }
+
+  /** Sets attributes; a mode only where it would be kept, if it is refused. */
+  #give(directory: Directory, name: string, attributes: { mode?: number; mtime?: number }): void {
+    const { mode, mtime } = attributes;
+    try {
+      directory.setAttributes(name, attributes);
+    } catch (error) {
+      if (mode === undefined || osCode(error) !== "EPERM" || this.kept.modes) throw error;
+      directory.setAttributes(name, { mtime });
+    }
   }
 
   async syncFile(path: TreePath): Promise<void> {

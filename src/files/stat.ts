@@ -25,8 +25,8 @@ export interface Listed<E = Error> {
   stat: Stat | E;
 }
 
-/** What systems without permission bits are taken to mean. */
-const DEFAULT_MODE = { file: 0o644, directory: 0o755 };
+/** What is taken to be meant where there are no permission bits. */
+export const DEFAULT_MODE = { file: 0o644, directory: 0o755 };
 
 /** The {@linkcode Stat} in what Deno says of a file. */
 export function toStat(info: Deno.FileInfo): Stat {

@@ -241,7 +241,7 @@ class OpenTempFile implements TempFile {
 
   setAttributes({ mode, mtime }: { mode?: number; mtime?: number }): void {
     this.#attempt((file) => {
-      if (mode !== undefined) file.setMode(permissionBits("file", mode));
+      if (mode !== undefined) setModeOfOurs(file, permissionBits("file", mode));
       if (mtime !== undefined) file.setTime(mtime);
     });
   }
@@ -287,5 +287,14 @@ class OpenTempFile implements TempFile {
     } catch (error) {
       throw toFilesyncError(this.#operation, error);
     }
+  }
+}
+
+/** Sets the mode of a file that we made: only a file system that keeps no modes refuses that. */
+function setModeOfOurs(file: WritableFile, mode: number): void {
+  try {
+    file.setMode(mode);
+  } catch (error) {
+    if (osCode(error) !== "EPERM") throw error;
   }
 }

@@ -12,6 +12,7 @@ import { childOf, parentOf } from "../core/path.ts";
 import { type Anchor, TreeAnchor } from "./anchor.ts";
 import { CheckedDirectories } from "./checked_directories.ts";
 import type { Directories } from "./directories.ts";
+import { ALL_KEPT, findKept, type KeptAttributes } from "./kept_attributes.ts";
 import { loadLibc } from "./libc.ts";
 import { DescriptorDirectory, PinnedDirectories } from "./pinned_directories.ts";
 import { toStat } from "./stat.ts";
@@ -44,6 +45,7 @@ export class TreeRoot implements Disposable {
   readonly #top: DescriptorDirectory | undefined;
   readonly #state: Directories;
   readonly #temp: TempDirectory;
+  #kept: KeptAttributes | undefined;
 
   private constructor(path: string, info: Deno.FileInfo, top: DescriptorDirectory | undefined) {
     const { dev, ino } = toStat(info);
@@ -133,9 +135,14 @@ export class TreeRoot implements Disposable {
     }
   }
 
+  /** What its file system keeps of attributes; found out when it is first asked for. */
+  get kept(): KeptAttributes {
+    return (this.#kept ??= findKept(this)) ?? ALL_KEPT;
+  }
+
   /** Begins one piece of work. Dispose what it returns, and do so before the root. */
   anchor(): Anchor {
-    return new TreeAnchor(this.#directories(), this.#temp);
+    return new TreeAnchor(this.#directories(), this.#temp, this);
   }
 
   /** Lets go of the directory; an anchor that is left finds nothing any more. */

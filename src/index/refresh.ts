@@ -9,12 +9,13 @@ import type { DescribePool } from "../chunking/describe_pool.ts";
 import { DEFAULT_CHUNKING } from "../chunking/chunker.ts";
 import { describeBytes, type FileContent, SMALL_FILE_BYTES } from "../chunking/describe.ts";
 import type { Clock } from "../core/clock.ts";
-import { type Entry, sameEntry } from "../core/entry.ts";
+import { type Entry, sameContent, sameEntry } from "../core/entry.ts";
 import { FilesyncError, PathError, toFilesyncError } from "../core/errors.ts";
 import { childFault, childOf, ROOT, STATE_DIRECTORY, type TreePath } from "../core/path.ts";
 import { type Problem, problemOf } from "../core/problem.ts";
 import { turn } from "../core/turn.ts";
-import type { Stat } from "../files/stat.ts";
+import { showsAs } from "../files/kept_attributes.ts";
+import { DEFAULT_MODE, type Stat } from "../files/stat.ts";
 import type { Anchor, OpenFile, TreeRoot } from "../files/tree_root.ts";
 import type { Look, TreeIndex } from "./tree_index.ts";
 import { isUnchanged } from "./unchanged.ts";
@@ -56,6 +57,9 @@ const LOOKS = 5_000;
 /** So many bytes of small files are read in this thread: fewer are not worth starting workers for. */
 const FEW_BYTES = 4 << 20;
 
+/** Where no modes are kept, most often all files look like programs, and all directories are everybody's. */
+const SUSPECT_MODE = { file: 0o111, directory: 0o002 };
+
 /** A file to be read, and how it looked just before. */
 interface Candidate {
   path: TreePath;
@@ -87,8 +91,9 @@ export async function refresh(
   };
 
   /** Records what stands there; only what is another entry than before is a change. */
-  const take = (entry: Entry, look: Look, packedManifest?: Uint8Array) => {
-    const before = index.get(entry.path);
+  const take = (found: Entry, look: Look, packedManifest?: Uint8Array) => {
+    const before = index.get(found.path);
+    const entry = asGiven(found, before, root);
     // What stood there before anybody looked may have stood there for long.
     index.put(entry, look, packedManifest, first ? 0 : look.lookedAt);
     if (before !== undefined && sameEntry(before, entry)) return;
@@ -163,7 +168,7 @@ export async function refresh(
       result.seen++;
       known.delete(path);
       if (stat.kind === "directory") directories.push(path);
-      if (before !== undefined && isUnchanged(before, stat)) continue;
+      if (before !== undefined && isUnchanged(before, stat, root)) continue;
       if (before !== undefined && before.kind !== stat.kind) gone.push(path);
       (stat.kind === "file" ? files : entries).push({ path, stat, lookedAt });
       if (files.length + entries.length >= GROUP) await flush();
@@ -176,6 +181,19 @@ export async function refresh(
   await flush();
   index.setMeta("refreshed", String(clock.now()));
   return result;
+}
+
+/**
+ * What stands there as it was given, where the file system does not keep all of that: it is remembered here. A mode
+ * that nobody gave is that of most.
+ */
+function asGiven(found: Entry, before: Entry | undefined, root: TreeRoot): Entry {
+  if (before !== undefined && sameContent(before, found) && showsAs(before, found, root)) return before;
+  if (found.kind === "symlink") return found;
+  if (before?.kind === found.kind) return root.kept.modes ? found : { ...found, mode: before.mode };
+  const bits = SUSPECT_MODE[found.kind];
+  const isSuspect = (found.mode & bits) === bits && !root.kept.modes;
+  return isSuspect ? { ...found, mode: DEFAULT_MODE[found.kind] } : found;
 }
 
 function entryOf(anchor: Anchor, path: TreePath, stat: Stat, problems: Problem[]): Entry | undefined {

@@ -72,6 +72,30 @@ Deno.test("refresh() takes in a whole tree, large and empty files, links, and st
   assertEquals(tree.index.sequence, 11, "but it counts");
 });
 
+Deno.test("refresh() remembers what was given where the file system keeps less of it", async () => {
+  const shown = { mode: 0o777, mtime: 1_700_000_002_000 };
+  using tree = new Indexed({ a: file("1", shown), new: file("2", shown), d: {} });
+  Deno.chmodSync(`${tree.directory}/d`, 0o777);
+  Object.defineProperty(tree.root, "kept", { value: { modes: false, tick: 2_000 } });
+  await tree.refresh();
+  const modeOf = (path: string) => {
+    const entry = tree.index.get(parsePath(path));
+    return entry?.kind === "symlink" ? undefined : entry?.mode;
+  };
+  assertEquals([modeOf("new"), modeOf("d")], [0o644, 0o755], "nobody gave one");
+  const a = tree.index.get(parsePath("a"))!;
+  const given = { ...a, mode: 0o640, mtime: 1_700_000_003_987 };
+  tree.index.put(given as typeof a, a);
+  assertEquals((await tree.refresh()).read, 0);
+  // As after it was taken out and put in again: all inodes are others.
+  tree.index.put(given as typeof a, { ...a, ino: 1 });
+  const again = await tree.refresh();
+  assertEquals([again.read, again.changed, modeOf("a")], [1, 0, 0o640]);
+  Deno.writeTextFileSync(`${tree.directory}/a`, "edited");
+  const edited = await tree.refresh();
+  assertEquals([edited.read, edited.changed, modeOf("a")], [1, 1, 0o640]);
+});
+
 Deno.test("refresh() reads nothing when nothing has changed", async () => {
   using tree = new Indexed({
     a: file("a", { mtime }),

@@ -25,6 +25,7 @@ import {
 } from "../core/path.ts";
 import type { Mutex } from "../core/mutex.ts";
 import { problemOf } from "../core/problem.ts";
+import { showsAs } from "../files/kept_attributes.ts";
 import type { Anchor, Stat, TreeRoot } from "../files/tree_root.ts";
 import type { GrowingContents } from "../index/growing_contents.ts";
 import type { Staging } from "../index/staging.ts";
@@ -228,7 +229,7 @@ function holdsAlready(put: PutAction, anchor: Anchor, index: TreeIndex): boolean
   if (entry?.kind !== "file" || entry.digest !== put.digest || entry.size !== put.size) return false;
   try {
     const stat = anchor.lstat(put.path);
-    return stat !== undefined && isUnchanged(entry, stat);
+    return stat !== undefined && isUnchanged(entry, stat, anchor);
   } catch (error) {
     // Its directory may be one that has to be unlocked first.
     if (error instanceof FilesyncError) return false;
@@ -458,7 +459,9 @@ class BatchWork {
       const stat = this.#anchor.lstat(directory);
       if (stat?.kind !== "directory") return false;
       const entry = directory === ROOT ? undefined : this.#index.get(directory);
-      if (entry?.kind === "directory" && entry.mtime !== stat.mtime) give(directory, { mtime: entry.mtime });
+      if (entry?.kind === "directory" && !showsAs({ mtime: entry.mtime }, stat, this.#anchor)) {
+        give(directory, { mtime: entry.mtime });
+      }
       return true;
     });
     return { touched, failed };
@@ -473,7 +476,7 @@ class BatchWork {
       const stat = this.#anchor.lstat(path);
       // It had the content when this batch was prepared; another batch, or somebody else, came between.
       const isStill = known?.kind === "file" && known.digest === digest && stat !== undefined &&
-        isUnchanged(known, stat);
+        isUnchanged(known, stat, this.#anchor);
       if (!isStill) throw overtaken(path);
       this.#confirm(path);
       if (sameEntry(known, entry)) return;
@@ -505,7 +508,10 @@ class BatchWork {
       this.#anchor.makeDirectory(path, mode);
       this.#keeping?.made(path);
       this.#touched.add(parentOf(path));
-    } else if (known !== undefined && sameEntry(known, { ...entry, mode }) && stat.mode === mode) {
+    } else if (
+      known !== undefined && sameEntry(known, { ...entry, mode }) &&
+      showsAs({ ...stat, mode }, stat, this.#anchor)
+    ) {
       // Its time may have moved because of what was done inside; `finish` sees to that.
       this.#confirm(path);
       return void this.#touched.add(path);
@@ -522,7 +528,8 @@ class BatchWork {
     const known = this.#index.get(path);
     const stat = this.#anchor.lstat(path);
     if (
-      stat?.kind === "symlink" && known !== undefined && sameEntry(known, entry) && isUnchanged(known, stat)
+      stat?.kind === "symlink" && known !== undefined && sameEntry(known, entry) &&
+      isUnchanged(known, stat, this.#anchor)
     ) return this.#confirm(path);
     this.#makeParents(path);
     this.#refuseDirectory(path);

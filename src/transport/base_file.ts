@@ -3,6 +3,7 @@ import type { Digest } from "../core/digest.ts";
 import { FilesyncError } from "../core/errors.ts";
 import type { TreePath } from "../core/path.ts";
 import type { Stat } from "../files/stat.ts";
+import { type AttributeKeeper, showsAs } from "../files/kept_attributes.ts";
 import type { Anchor, OpenFile } from "../files/tree_root.ts";
 import type { IndexedEntry, TreeIndex } from "../index/tree_index.ts";
 
@@ -29,13 +30,14 @@ export function openBase(content: Digest, anchor: Anchor, index: TreeIndex): Bas
       if (error instanceof FilesyncError) continue;
       throw error;
     }
-    if (entry !== undefined && looksTheSame(entry, file.stat)) return { file, path };
+    if (entry !== undefined && looksTheSame(entry, file.stat, anchor)) return { file, path };
     file[Symbol.dispose]();
   }
   return undefined;
 }
 
-function looksTheSame(entry: IndexedEntry, stat: Stat): boolean {
-  return entry.kind === "file" && entry.size === stat.size && entry.mtime === stat.mtime &&
+function looksTheSame(entry: IndexedEntry, stat: Stat, keeper: AttributeKeeper): boolean {
+  return entry.kind === "file" && entry.size === stat.size &&
+    showsAs({ mtime: entry.mtime }, stat, keeper) &&
     entry.ctime === stat.ctime && entry.ino === stat.ino;
 }

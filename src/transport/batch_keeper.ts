@@ -260,7 +260,7 @@ export class BatchKeeper implements Disposable {
     using file = this.#anchor.openRead(path);
     const { stat } = file;
     const known = standing?.entry;
-    if (known?.kind === "file" && isUnchanged(known, stat)) {
+    if (known?.kind === "file" && isUnchanged(known, stat, this.#anchor)) {
       const { digest, size } = known;
       const isKept = by !== undefined && hasContent(known, by) ||
         await this.#addFile(digest, size, this.#manifestOf(digest, size), file);

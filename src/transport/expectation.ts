@@ -11,6 +11,7 @@ import { FilesyncError } from "../core/errors.ts";
 import { foldPath, type TreePath } from "../core/path.ts";
 import { isRacy } from "../core/racy.ts";
 import type { Stat } from "../files/stat.ts";
+import { type AttributeKeeper, showsAs } from "../files/kept_attributes.ts";
 import type { Anchor } from "../files/tree_root.ts";
 import { Sha256 } from "../hashing/sha256.ts";
 import type { IndexedEntry, TreeIndex } from "../index/tree_index.ts";
@@ -42,7 +43,9 @@ export async function verifyExpected(
     const entry = index.get(path);
     if (entry?.kind !== "file" || entry.digest !== action.expected.digest) continue;
     const stat = anchor.lstat(path);
-    if (stat === undefined || !looksTheSame(entry, stat) || isUnchanged(entry, stat)) continue;
+    if (stat === undefined || !looksTheSame(entry, stat, anchor) || isUnchanged(entry, stat, anchor)) {
+      continue;
+    }
     // What is written within the same tick of the disk's clock would not show.
     for (let waited = 0; isRacy(stat.ctime, clock.now()) && waited < LONGEST_REST_MS; waited += REST_MS) {
       await clock.sleep(REST_MS);
@@ -81,7 +84,7 @@ export function requireExpected(action: Action, anchor: Anchor, index: TreeIndex
     case "file": {
       const entry = index.get(at);
       const isKnown = entry?.kind === "file" && entry.digest === expected.digest &&
-        (isUnchanged(entry, stat!) || sameLook(verified.get(at), stat!));
+        (isUnchanged(entry, stat!, anchor) || sameLook(verified.get(at), stat!));
       if (!isKnown) throw changed(action, "the file changed since it was looked at");
       return;
     }
@@ -127,7 +130,7 @@ function isDone(
     case "put": {
       const entry = index.get(action.path);
       return stat !== undefined && entry?.kind === "file" && entry.digest === action.digest &&
-        isUnchanged(entry, stat);
+        isUnchanged(entry, stat, anchor);
     }
   }
 }
@@ -152,9 +155,10 @@ async function holds(path: TreePath, digest: string, stat: Stat, anchor: Anchor)
   return hash.digest() === digest;
 }
 
-function looksTheSame(entry: IndexedEntry & { kind: "file" }, stat: Stat): boolean {
-  return stat.kind === "file" && entry.size === stat.size && entry.mtime === stat.mtime &&
-    entry.ctime === stat.ctime && entry.ino === stat.ino && entry.mode === stat.mode;
+function looksTheSame(entry: IndexedEntry & { kind: "file" }, stat: Stat, keeper: AttributeKeeper): boolean {
+  return stat.kind === "file" && entry.size === stat.size && entry.ctime === stat.ctime &&
+    entry.ino === stat.ino &&
+    showsAs(entry, stat, keeper);
 }
 
 /** Whether two looks at a path show the same, as far as looks can tell. */
