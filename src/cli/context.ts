@@ -1,5 +1,6 @@
 /** The real world a command runs in: terminal, environment, clock and signals. @module */
 import { systemClock } from "../core/clock.ts";
+import { pause } from "../core/pause.ts";
 import { EXIT } from "../core/errors.ts";
 import type { Context, TextSink } from "./command.ts";
 
@@ -106,7 +107,7 @@ function writeAll(stream: { writeSync(data: Uint8Array): number }, data: Uint8Ar
       left = left.subarray(stream.writeSync(left));
     } catch (error) {
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_MS);
+      pause(FULL_PIPE_MS);
     }
   }
 }

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { connect } from "node:tls";
 import { X509Certificate } from "node:crypto";
 import { FilesyncError, nextStep } from "../core/errors.ts";
-import { noAnswer } from "../transport/no_answer.ts";
+import { unreachable } from "../transport/no_answer.ts";
 import { HttpReceiver } from "../transport/http_receiver.ts";
 import { pinOf } from "../transport/pinned_fetch.ts";
 import type { Context, Invocation } from "./command.ts";
@@ -100,11 +100,7 @@ function certificateOf({ hostname, port, origin }: URL): Promise<Uint8Array> {
     const socket = connect({ host, port: Number(port || 443), ...name, rejectUnauthorized: false });
     const late = new DOMException("", "TimeoutError");
     socket.setTimeout(PATIENCE_MS, () => socket.destroy(late));
-    socket.once("error", (cause) => {
-      reject(
-        new FilesyncError({ code: "unreachable", operation: `reach ${origin}`, ...noAnswer(cause), cause }),
-      );
-    });
+    socket.once("error", (cause) => reject(unreachable(origin, cause)));
     socket.once("secureConnect", () => {
       resolve(socket.getPeerCertificate(true).raw);
       socket.destroy();
@@ -123,7 +119,6 @@ async function answerOf(
     );
   } catch (cause) {
     if (cause instanceof FilesyncError) throw cause;
-    const operation = `reach ${url.origin}`;
-    throw new FilesyncError({ code: "unreachable", operation, ...noAnswer(cause), cause });
+    throw unreachable(url.origin, cause);
   }
 }

@@ -1,4 +1,5 @@
 /** `filesync report`: how scanned trees grow. @module */
+import { dayOf } from "../core/duration.ts";
 import { EXIT, toFilesyncError } from "../core/errors.ts";
 import { type CatalogReport, makeReport, type PeriodLength } from "../crawler/report_data.ts";
 import { CATALOG_FLAGS, openCatalog } from "./catalog_location.ts";
@@ -95,10 +96,6 @@ async function report(invocation: Invocation, context: Context): Promise<number>
   if (output === undefined) context.stdout.write(text);
   else writeFile(output, text);
   return EXIT.done;
-}
-
-function dayOf(time: number): string {
-  return new Date(time).toISOString().slice(0, 10);
 }
 
 function writeFile(path: string, text: string): void {

@@ -1,4 +1,5 @@
 /** A report as tables: the common ground of text, CSV and HTML. @module */
+import { dayOf } from "../core/duration.ts";
 import type { CatalogReport, Counts } from "../crawler/report_data.ts";
 import { quotePath } from "./quote.ts";
 import { count, grouped, signedBytes } from "../core/amounts.ts";
@@ -94,7 +95,7 @@ export function cellText(value: string | number, kind: ColumnKind): string {
     case "growth":
       return signedBytes(value as number);
     case "time":
-      return new Date(value as number).toISOString().slice(0, 10);
+      return dayOf(value as number);
     default:
       return String(value);
   }
@@ -103,10 +104,9 @@ export function cellText(value: string | number, kind: ColumnKind): string {
 /** A line that says what the report is about. */
 export function headline({ total, under, since, until }: CatalogReport): string {
   const where = under === undefined ? "" : ` below ${under || "/"}`;
-  const day = (time: number) => new Date(time).toISOString().slice(0, 10);
   return `${count(total.files, "file")} in ${count(total.directories, "directory", "directories")}${where}, ${
     formatBytes(total.bytes)
-  }; changes from ${day(since)} to ${day(until)}`;
+  }; changes from ${dayOf(since)} to ${dayOf(until)}`;
 }
 
 /** Numbers stand to the right, texts to the left. */

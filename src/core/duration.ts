@@ -28,3 +28,8 @@ export function beginsWithDay(text: string): boolean {
   const time = day === undefined ? NaN : Date.parse(`${day}T00:00Z`);
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day!);
 }
+
+/** The day of `time`, milliseconds since the epoch, in UTC: `2026-02-28`. */
+export function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
+}

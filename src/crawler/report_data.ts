@@ -1,4 +1,5 @@
 /** What a report says: how a catalog grew, and what is in it. @module */
+import { dayOf } from "../core/duration.ts";
 import { type ChangeQuery, changeSource } from "./change_queries.ts";
 import { KIND } from "./listing.ts";
 import { isBelow, isSamePath, type Row, type Sql, type Value } from "./sql.ts";
@@ -90,7 +91,7 @@ export function periodStart(time: number, length: PeriodLength): string {
   const start = length === "day"
     ? Math.floor(time / DAY) * DAY
     : Math.floor((time - MONDAY) / (7 * DAY)) * 7 * DAY + MONDAY;
-  return new Date(start).toISOString().slice(0, 10);
+  return dayOf(start);
 }
 
 /** Makes a report. */

@@ -1,6 +1,7 @@
 /** One process at a time on one state directory. @module */
 import { join } from "@std/path";
 import { FilesyncError, toFilesyncError } from "../core/errors.ts";
+import { pause } from "../core/pause.ts";
 
 /** The name of the lock file in its directory. */
 export const LOCK_FILE = "lock";
@@ -63,7 +64,7 @@ export function isLocked(directory: string): boolean | undefined {
 function lockSoon(file: Deno.FsFile): boolean {
   for (let tries = 1; !file.tryLockSync(true); tries++) {
     if (tries === LOCK_TRIES) return false;
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    pause(1);
   }
   return true;
 }

@@ -17,9 +17,15 @@ export function isUnchanged(
   stat: Stat,
   keeper: AttributeKeeper = EXACT,
 ): boolean {
+  return looksTheSame(entry, stat, keeper) &&
+    (entry.kind === "directory" || !isRacy(stat.mtime, entry.lookedAt));
+}
+
+/** The same as far as looks go: what was written within one tick of the file system's clock need not show. */
+export function looksTheSame(entry: IndexedEntry | SeenEntry, stat: Stat, keeper: AttributeKeeper): boolean {
   if (entry.kind !== stat.kind || entry.ino !== stat.ino) return false;
   if ("size" in entry && entry.kind === "file" && entry.size !== stat.size) return false;
   const mode = "mode" in entry && entry.kind !== "symlink" ? entry.mode : undefined;
   if (!showsAs({ mtime: entry.mtime, mode }, stat, keeper)) return false;
-  return entry.kind === "directory" || (entry.ctime === stat.ctime && !isRacy(stat.mtime, entry.lookedAt));
+  return entry.kind === "directory" || entry.ctime === stat.ctime;
 }

@@ -11,11 +11,10 @@ import { FilesyncError } from "../core/errors.ts";
 import { foldPath, type TreePath } from "../core/path.ts";
 import { isRacy } from "../core/racy.ts";
 import type { Stat } from "../files/stat.ts";
-import { type AttributeKeeper, showsAs } from "../files/kept_attributes.ts";
 import type { Anchor } from "../files/tree_root.ts";
 import { Sha256 } from "../hashing/sha256.ts";
-import type { IndexedEntry, TreeIndex } from "../index/tree_index.ts";
-import { isUnchanged } from "../index/unchanged.ts";
+import type { TreeIndex } from "../index/tree_index.ts";
+import { isUnchanged, looksTheSame } from "../index/unchanged.ts";
 import { turn, TURN_BYTES } from "../core/turn.ts";
 import { changed, damaged, looksDamaged } from "./refusals.ts";
 
@@ -153,12 +152,6 @@ async function holds(path: TreePath, digest: string, stat: Stat, anchor: Anchor)
     throw error;
   }
   return hash.digest() === digest;
-}
-
-function looksTheSame(entry: IndexedEntry & { kind: "file" }, stat: Stat, keeper: AttributeKeeper): boolean {
-  return stat.kind === "file" && entry.size === stat.size && entry.ctime === stat.ctime &&
-    entry.ino === stat.ino &&
-    showsAs(entry, stat, keeper);
 }
 
 /** Whether two looks at a path show the same, as far as looks can tell. */

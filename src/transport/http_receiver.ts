@@ -33,7 +33,7 @@ import {
 import type { ContentRange } from "../versions/content_reader.ts";
 import { CODING, compress, LinkSpeed } from "./compression.ts";
 import { HttpVersions, queryOf } from "./http_versions.ts";
-import { type NoAnswer, noAnswer } from "./no_answer.ts";
+import { noAnswer, unreachable } from "./no_answer.ts";
 import { type LentMemory, SpareMemory } from "./spare_memory.ts";
 import type { TreeVersions } from "./tree_versions.ts";
 import type {
@@ -394,10 +394,9 @@ export class HttpReceiver implements Receiver {
 
   #cutShort(cause?: unknown): FilesyncError {
     this.#options.signal?.throwIfAborted();
-    return unreachable(`read the answer of ${this.#base.origin}`, {
-      ...noAnswer(cause),
-      reason: "it was cut short",
-    }, cause);
+    const operation = `read the answer of ${this.#base.origin}`;
+    const { hint } = noAnswer(cause);
+    return new FilesyncError({ code: "unreachable", operation, reason: "it was cut short", hint, cause });
   }
 
   /** Something answered, but nothing that speaks as a filesync server does. */
@@ -460,7 +459,7 @@ export class HttpReceiver implements Receiver {
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof FilesyncError) throw error;
-      throw unreachable(`reach ${this.#base.origin}`, noAnswer(error), error);
+      throw unreachable(this.#base.origin, error);
     } finally {
       timeout.removeEventListener("abort", giveUp);
     }
@@ -559,8 +558,4 @@ function json(method: string, body: unknown): RequestOptions {
 /** Milliseconds that the server was at work, as it says. */
 function workTimeOf(response: Response): number {
   return Number(/\bwork;dur=(\d+)/.exec(response.headers.get(TIMING_HEADER) ?? "")?.[1] ?? 0);
-}
-
-function unreachable(operation: string, why: NoAnswer, cause?: unknown) {
-  return new FilesyncError({ code: "unreachable", operation, ...why, cause });
 }

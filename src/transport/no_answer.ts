@@ -1,4 +1,5 @@
 /** Why a request had no answer, in words for the people who wait for it. @module */
+import { FilesyncError } from "../core/errors.ts";
 
 /** What is shown of it. */
 export interface NoAnswer {
@@ -54,4 +55,9 @@ export function noAnswer(error: unknown): NoAnswer {
   const [, reason, hint = CHECK] = MEANINGS.find(([words]) => words.test(message)) ??
     [, "the connection broke"];
   return { reason, hint };
+}
+
+/** The failure to reach what is at `origin`, by what `cause` says. */
+export function unreachable(origin: string, cause: unknown): FilesyncError {
+  return new FilesyncError({ code: "unreachable", operation: `reach ${origin}`, ...noAnswer(cause), cause });
 }

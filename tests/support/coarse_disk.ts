@@ -1,4 +1,5 @@
 /** A file system that keeps times by the second, as those of sticks and old disks do. @module */
+import { failureOf } from "./system_command.ts";
 import { TempDirectory } from "./temp.ts";
 
 /** A disk that is gone when it is disposed of. */
@@ -14,8 +15,8 @@ export class CoarseDisk implements Disposable {
     const image = `${disk.#place.path}/image`;
     Deno.createSync(image).close();
     Deno.truncateSync(image, 64 << 20);
-    const failure = fails("mkfs.ext2", "-q", "-I", "128", image) ??
-      fails("mount", "-o", "loop", image, disk.path);
+    const failure = failureOf("mkfs.ext2", "-q", "-I", "128", image) ??
+      failureOf("mount", "-o", "loop", image, disk.path);
     if (failure === undefined) return disk;
     disk.#place[Symbol.dispose]();
     // deno-lint-ignore no-console -- whoever reads the test run shall know
@@ -23,16 +24,7 @@ export class CoarseDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    fails("umount", "--lazy", this.path);
+    failureOf("umount", "--lazy", this.path);
     this.#place[Symbol.dispose]();
-  }
-}
-
-function fails(command: string, ...args: string[]): string | undefined {
-  try {
-    const { success, stderr } = new Deno.Command(command, { args }).outputSync();
-    return success ? undefined : new TextDecoder().decode(stderr).trim();
-  } catch (error) {
-    return String(error);
   }
 }

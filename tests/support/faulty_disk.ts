@@ -1,5 +1,6 @@
 /** A file system that can be made to report errors, and to turn read-only while it is in use. @module */
 import { SmallDisk } from "./small_disk.ts";
+import { succeeds } from "./system_command.ts";
 import { TempDirectory } from "./temp.ts";
 
 /** An ext4 on a loop device whose image lies on a small disk. */
@@ -81,13 +82,5 @@ export class FaultyDisk implements Disposable {
 
   #mount(): boolean {
     return succeeds("mount", "-o", "loop,errors=continue", this.#image(), this.path);
-  }
-}
-
-function succeeds(command: string, ...args: string[]): boolean {
-  try {
-    return new Deno.Command(command, { args, stdout: "null", stderr: "null" }).outputSync().success;
-  } catch {
-    return false;
   }
 }

@@ -1,4 +1,5 @@
 /** A file system in memory with little room, for tests of full disks. @module */
+import { failureOf } from "./system_command.ts";
 import { TempDirectory } from "./temp.ts";
 
 /** A disk that is gone when it is disposed of. */
@@ -11,7 +12,7 @@ export class SmallDisk implements Disposable {
   /** Mounts a disk of so many bytes; `undefined`, and why on the console, where this user may not. */
   static mount(bytes: number): SmallDisk | undefined {
     const disk = new SmallDisk();
-    const failure = succeed("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", disk.path]);
+    const failure = failureOf("mount", "-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", disk.path);
     if (failure === undefined) return disk;
     disk.#place[Symbol.dispose]();
     // deno-lint-ignore no-console -- whoever reads the test run shall know
@@ -20,21 +21,12 @@ export class SmallDisk implements Disposable {
 
   /** Makes it bigger, or smaller. */
   resize(bytes: number): void {
-    const failure = succeed("mount", ["-o", `remount,size=${bytes}`, this.path]);
+    const failure = failureOf("mount", "-o", `remount,size=${bytes}`, this.path);
     if (failure !== undefined) throw new Error(failure);
   }
 
   [Symbol.dispose](): void {
-    succeed("umount", ["--lazy", this.path]);
+    failureOf("umount", "--lazy", this.path);
     this.#place[Symbol.dispose]();
-  }
-}
-
-function succeed(command: string, args: string[]): string | undefined {
-  try {
-    const { success, stderr } = new Deno.Command(command, { args }).outputSync();
-    return success ? undefined : new TextDecoder().decode(stderr).trim();
-  } catch (error) {
-    return String(error);
   }
 }
